@@ -1,0 +1,26 @@
+//! `cargo xtask bench`: hands over to the benchmark crate, in the release profile.
+
+use crate::Result;
+use crate::command::{Command, has_package};
+
+const PACKAGE: &str = "bivalve-benches";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Passed on to the benchmark program
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<String>,
+}
+
+pub(crate) fn run(options: &Options) -> Result<bool> {
+    if !has_package(PACKAGE)? {
+        return Err(
+            format!("this workspace has no package `{PACKAGE}`, so there is nothing to measure").into()
+        );
+    }
+    let command = Command::new("cargo run --release --quiet --package")
+        .arg(PACKAGE)
+        .arg("--")
+        .args(options.args.iter().cloned());
+    Ok(command.streamed()?.success())
+}

@@ -1,0 +1,111 @@
+//! Programs that the gates start: shown as one would type them, run in the root of the checkout.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::process::{ExitStatus, Output, Stdio};
+
+use crate::Result;
+
+/// One command line, with the environment it needs.
+#[derive(Debug, Clone)]
+pub(crate) struct Command {
+    env: Vec<(&'static str, String)>,
+    words: Vec<String>,
+}
+
+impl Command {
+    /// Splits `line` at blanks: for fixed commands. What may contain blanks comes through `arg`.
+    pub(crate) fn new(line: &str) -> Self {
+        Self { env: Vec::new(), words: line.split_whitespace().map(String::from).collect() }
+    }
+
+    pub(crate) fn arg(mut self, arg: impl Into<String>) -> Self {
+        self.words.push(arg.into());
+        self
+    }
+
+    pub(crate) fn args(mut self, args: impl IntoIterator<Item = String>) -> Self {
+        self.words.extend(args);
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.env.push((name, value.into()));
+        self
+    }
+
+    /// Runs with this terminal's output.
+    pub(crate) fn streamed(&self) -> Result<ExitStatus> {
+        self.prepared().status().map_err(|error| self.not_started(&error))
+    }
+
+    /// Runs with both outputs in `log`, in the order in which they were written.
+    pub(crate) fn logged(&self, log: &Path) -> Result<ExitStatus> {
+        let out = File::create(log)?;
+        let err = out.try_clone()?;
+        self.prepared().stdout(out).stderr(err).status().map_err(|error| self.not_started(&error))
+    }
+
+    /// Runs and keeps both outputs.
+    pub(crate) fn captured(&self) -> Result<Output> {
+        self.prepared().output().map_err(|error| self.not_started(&error))
+    }
+
+    fn prepared(&self) -> std::process::Command {
+        let mut command = std::process::Command::new(&self.words[0]);
+        command.args(&self.words[1..]).current_dir(crate::root()).stdin(Stdio::null());
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    fn not_started(&self, error: &io::Error) -> Box<dyn std::error::Error> {
+        format!("`{self}` did not start: {error}").into()
+    }
+}
+
+/// As one would type it into a POSIX shell.
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let env = self.env.iter().map(|(name, value)| format!("{name}={}", quoted(value)));
+        let words = self.words.iter().map(|word| quoted(word));
+        f.write_str(&env.chain(words).collect::<Vec<_>>().join(" "))
+    }
+}
+
+/// Whether the workspace has a package of this name.
+pub(crate) fn has_package(name: &str) -> Result<bool> {
+    Ok(Command::new("cargo pkgid --quiet --package").arg(name).captured()?.status.success())
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_reads_as_one_would_type_it() {
+        let command = Command::new("cargo doc --no-deps").env("RUSTDOCFLAGS", "-D warnings").arg("it's");
+        assert_eq!(command.to_string(), r"RUSTDOCFLAGS='-D warnings' cargo doc --no-deps 'it'\''s'");
+    }
+
+    #[test]
+    fn an_empty_argument_stays_visible() {
+        assert_eq!(Command::new("echo").arg("").to_string(), "echo ''");
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_named() {
+        let error = Command::new("no-such-program-here --flag").captured().expect_err("must not start");
+        assert!(error.to_string().starts_with("`no-such-program-here --flag` did not start: "), "{error}");
+    }
+}

@@ -1,0 +1,180 @@
+//! The smoke run: starts the gate example as a user would, asks it with the real curl, and ends it.
+//!
+//! Nothing waits without a bound, and the server never outlives the run. When a check fails, what the
+//! server printed is shown after it.
+
+mod curl;
+mod server;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::Result;
+use crate::command::{Command, has_package};
+use curl::{Curl, Reply};
+use server::Server;
+
+const PACKAGE: &str = "gate";
+/// How long the shutdown may take while a client still reads: the example's own deadline, and some room.
+const SHUTDOWN: Duration = Duration::from_secs(20);
+/// Larger than any buffer on the way, so that the body is streamed.
+const UPLOAD: usize = 300_000;
+
+/// Builds, starts and checks the example; `true` when every check held.
+pub(crate) fn run(log: &mut String) -> Result<bool> {
+    if cfg!(not(unix)) {
+        return Err("the smoke run ends the server with SIGTERM, so it needs Unix".into());
+    }
+    if !has_package(PACKAGE)? {
+        return Err(format!("this workspace has no package `{PACKAGE}`").into());
+    }
+    let build = Command::new("cargo build --package").arg(PACKAGE);
+    let built = build.captured()?;
+    if !built.status.success() {
+        return Err(format!("`{build}` failed:\n{}", String::from_utf8_lossy(&built.stderr)).into());
+    }
+    let directory = crate::scratch()?.join("smoke");
+    if directory.exists() {
+        fs::remove_dir_all(&directory)?;
+    }
+    fs::create_dir_all(&directory)?;
+    let mut server = Server::start(&crate::binaries()?.join(PACKAGE), &directory)?;
+    let checked = check(&mut server, &directory, log);
+    if let Err(error) = &checked {
+        log.push_str(&format!("FAILED: {error}\n\nThe server printed:\n{}", server.printed()));
+    }
+    Ok(checked.is_ok())
+}
+
+fn check(server: &mut Server, directory: &Path, log: &mut String) -> Result<()> {
+    let curl = Curl::new(server.started()?);
+    let mut did = |what: &str| log.push_str(&format!("ok: {what}\n"));
+
+    curl.open("/healthz").get()?.expect_status(200)?;
+    did("/healthz is open to all");
+
+    let refused = curl.open("/").get()?;
+    refused.expect_status(401)?;
+    refused.header("www-authenticate")?;
+    curl.wrong("/").get()?.expect_status(401)?;
+    did("/ asks for credentials, and refuses wrong ones");
+
+    let page = curl.basic("/").get()?;
+    page.expect_status(200)?;
+    page.expect_type("text/html")?;
+    did("the printed password opens /");
+
+    for time in [curl.bearer("/api/time").get()?, curl.basic("/api/time").get()?] {
+        time.expect_status(200)?;
+        time.expect_type("application/json")?;
+    }
+    did("/api/time answers to the printed token, and to the password");
+
+    check_headers(&page, &curl.basic("/").get()?)?;
+    did("request id, Server-Timing and the security headers are there");
+
+    check_upload(&curl, directory)?;
+    did("POST /echo gives back what it got");
+
+    check_static_file(&curl, &page)?;
+    did("a static file comes from /files/, and nothing from outside it");
+
+    let events = curl.bearer("/events").stream(Duration::from_millis(3500))?;
+    events.expect_status(200)?;
+    events.expect_type("text/event-stream")?;
+    let count = events.text().lines().filter(|line| line.starts_with("data:")).count();
+    if count < 2 {
+        return Err(format!("/events: {count} events in 3.5 seconds\n{}", events.text()).into());
+    }
+    did("/events streams");
+
+    let listener = curl.bearer("/events").listen()?;
+    let taken = server.terminate(SHUTDOWN)?;
+    drop(listener);
+    did(&format!("SIGTERM ends it with code 0 in {:.1} s, a client still listening", taken.as_secs_f64()));
+
+    check_access_log(&directory.join("logs"))?;
+    did("the W3C log has its fields and the requests");
+    Ok(())
+}
+
+fn check_headers(first: &Reply, second: &Reply) -> Result<()> {
+    if first.header("x-request-id")? == second.header("x-request-id")? {
+        return Err("two requests got the same x-request-id".into());
+    }
+    first.header("server-timing")?;
+    if first.header("x-content-type-options")? != "nosniff" {
+        return Err("x-content-type-options is not nosniff".into());
+    }
+    first.header("content-security-policy")?;
+    first.header("referrer-policy")?;
+    Ok(())
+}
+
+fn check_upload(curl: &Curl, directory: &Path) -> Result<()> {
+    let sent: Vec<u8> = (0..=255).cycle().take(UPLOAD).collect();
+    let file = directory.join("upload");
+    fs::write(&file, &sent)?;
+    let echoed = curl.basic("/echo").post(&file)?;
+    echoed.expect_status(200)?;
+    if echoed.body != sent {
+        return Err(format!("/echo: sent {} bytes, got {} others", sent.len(), echoed.body.len()).into());
+    }
+    Ok(())
+}
+
+/// Takes the file that the page links to, as a person would.
+fn check_static_file(curl: &Curl, page: &Reply) -> Result<()> {
+    let text = page.text();
+    let link =
+        text.split(['"', '\'']).find(|part| part.starts_with("/files/") && part.len() > "/files/".len());
+    let file = curl.basic(link.ok_or("the page links to no file below /files/")?).get()?;
+    file.expect_status(200)?;
+    if file.body.is_empty() {
+        return Err("the static file is empty".into());
+    }
+    for outside in
+        ["/files/../Cargo.toml", "/files/%2e%2e/%2e%2e/%2e%2e/etc/passwd", "/files/..%5c..%5cCargo.toml"]
+    {
+        let reply = curl.basic(outside).get()?;
+        if !(400..500).contains(&reply.status) {
+            return Err(format!("{outside}: status {}", reply.status).into());
+        }
+    }
+    Ok(())
+}
+
+/// Reads the log by its own `#Fields` line, as a log analyser would.
+fn check_access_log(directory: &Path) -> Result<()> {
+    let mut text = String::new();
+    for entry in fs::read_dir(directory)? {
+        text.push_str(&fs::read_to_string(entry?.path())?);
+    }
+    let fields =
+        text.lines().find_map(|line| line.strip_prefix("#Fields: ")).ok_or("the log has no #Fields line")?;
+    let column = |name: &str| {
+        fields
+            .split_whitespace()
+            .position(|field| field == name)
+            .ok_or(format!("the log has no field {name}"))
+    };
+    let (method, stem, status) = (column("cs-method")?, column("cs-uri-stem")?, column("sc-status")?);
+    let entries: Vec<Vec<&str>> = text
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty())
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    let width = fields.split_whitespace().count();
+    if let Some(entry) = entries.iter().find(|entry| entry.len() != width) {
+        return Err(format!("a log entry has {} values for {width} fields: {entry:?}", entry.len()).into());
+    }
+    for expected in
+        [("GET", "/", "401"), ("GET", "/", "200"), ("GET", "/api/time", "200"), ("POST", "/echo", "200")]
+    {
+        if !entries.iter().any(|entry| (entry[method], entry[stem], entry[status]) == expected) {
+            return Err(format!("the log has no entry {expected:?}:\n{text}").into());
+        }
+    }
+    Ok(())
+}

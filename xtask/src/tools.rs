@@ -1,0 +1,114 @@
+//! What the gates need beyond cargo itself, and how it gets onto a machine.
+
+use std::fmt;
+
+use crate::Result;
+use crate::command::Command;
+
+/// A program that some gate starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tool {
+    Clippy,
+    Curl,
+    Hack,
+    Nextest,
+    Rustfmt,
+}
+
+/// A tool that is not here and could not be installed: the one line that brings it.
+#[derive(Debug)]
+pub(crate) struct Missing {
+    tool: Tool,
+    line: &'static str,
+}
+
+impl Tool {
+    /// Finds the tool, or installs it where that needs nobody's decision.
+    ///
+    /// A cargo subcommand goes into the user's own cargo directory; `curl` comes from Debian's packages
+    /// when we are root there. A toolchain's components are the user's to change, so those are only named.
+    pub(crate) fn ensure(self) -> Result<(), Missing> {
+        if self.present() {
+            return Ok(());
+        }
+        for command in self.installation() {
+            println!("{self} is missing: running `{command}`");
+            let done = command.captured();
+            if !done.as_ref().is_ok_and(|output| output.status.success()) {
+                eprintln!("{}", told(done));
+                return Err(self.missing());
+            }
+        }
+        if self.present() { Ok(()) } else { Err(self.missing()) }
+    }
+
+    fn present(self) -> bool {
+        let version = match self {
+            Tool::Clippy => "cargo clippy --version",
+            Tool::Curl => "curl --version",
+            Tool::Hack => "cargo hack --version",
+            Tool::Nextest => "cargo nextest --version",
+            Tool::Rustfmt => "cargo fmt --version",
+        };
+        Command::new(version).captured().is_ok_and(|output| output.status.success())
+    }
+
+    /// The commands that install it without asking; none where we must not, or cannot.
+    fn installation(self) -> Vec<Command> {
+        match self {
+            Tool::Hack => vec![Command::new("cargo install cargo-hack --locked")],
+            Tool::Nextest => vec![Command::new("cargo install cargo-nextest --locked")],
+            Tool::Curl if is_root() && has_apt() => vec![
+                Command::new("apt-get update"),
+                Command::new("apt-get install --yes --no-install-recommends curl ca-certificates")
+                    .env("DEBIAN_FRONTEND", "noninteractive"),
+            ],
+            Tool::Clippy | Tool::Curl | Tool::Rustfmt => Vec::new(),
+        }
+    }
+
+    fn missing(self) -> Missing {
+        let line = match self {
+            Tool::Clippy | Tool::Rustfmt => "rustup component add clippy rustfmt",
+            Tool::Curl => "sudo apt-get install curl",
+            Tool::Hack => "cargo install cargo-hack --locked",
+            Tool::Nextest => "cargo install cargo-nextest --locked",
+        };
+        Missing { tool: self, line }
+    }
+}
+
+impl fmt::Display for Tool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Tool::Clippy => "clippy",
+            Tool::Curl => "curl",
+            Tool::Hack => "cargo-hack",
+            Tool::Nextest => "cargo-nextest",
+            Tool::Rustfmt => "rustfmt",
+        })
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is missing; run `{}`", self.tool, self.line)
+    }
+}
+
+impl std::error::Error for Missing {}
+
+fn told(done: Result<std::process::Output>) -> String {
+    match done {
+        Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn is_root() -> bool {
+    Command::new("id -u").captured().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+fn has_apt() -> bool {
+    Command::new("apt-get --version").captured().is_ok_and(|output| output.status.success())
+}
