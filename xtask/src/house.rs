@@ -1,5 +1,6 @@
 //! The project's own rules: what CONTRIBUTING.md asks for and a program can check.
 
+mod limits;
 mod links;
 mod rules;
 mod source;
@@ -28,6 +29,7 @@ pub(crate) fn run(log: &mut String) -> Result<bool> {
     rules::safety_notes(&tree, &mut findings);
     rules::unfinished_marks(&tree, &mut findings);
     rules::machine_paths(&tree, &rules::paths_of_this_machine(), &mut findings);
+    limits::documented(&tree, &mut findings);
     links::resolve(&tree, &mut findings);
     findings.sort();
     for finding in &findings {
