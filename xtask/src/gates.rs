@@ -1,5 +1,6 @@
 //! `cargo xtask test`: the gates, in order, and the table at the end.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 
 use crate::command::Command;
-use crate::tools::Tool;
+use crate::tools::{Missing, Tool};
 use crate::{Result, house, smoke};
 
 #[derive(Debug, clap::Args)]
@@ -73,6 +74,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         .copied()
         .filter(|step| options.steps.is_empty() || options.steps.contains(step))
         .collect();
+    let missing = set_up(&steps);
     let scratch = crate::scratch()?;
     let mut table = Vec::new();
     let mut stopped = false;
@@ -84,7 +86,10 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         print!("[{:>2}/{}] {:<9} ", index + 1, steps.len(), step.name());
         io::stdout().flush()?;
         let start = Instant::now();
-        let verdict = step.run(options.long, &scratch.join(format!("{}.log", step.name())))?;
+        let verdict = match step.tools().iter().find_map(|tool| missing.get(tool)) {
+            Some(missing) => without_tool(missing),
+            None => step.run(options.long, &scratch.join(format!("{}.log", step.name())))?,
+        };
         stopped = verdict == Verdict::Failed && !options.keep_going;
         table.push((*step, verdict, start.elapsed()));
     }
@@ -94,12 +99,6 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
 
 impl Step {
     fn run(self, long: bool, log: &Path) -> Result<Verdict> {
-        for tool in self.tools() {
-            if let Err(missing) = tool.ensure() {
-                println!("{missing}");
-                return Ok(if in_ci() { Verdict::Failed } else { Verdict::Skipped });
-            }
-        }
         let start = Instant::now();
         let passed = match self.action(long) {
             Action::Shown(command) => {
@@ -194,6 +193,20 @@ impl Verdict {
 fn nextest(long: bool) -> Command {
     let run = Command::new("cargo nextest run --workspace --all-features --cargo-quiet");
     if long { run.arg("--profile").arg("long").env("PROPTEST_CASES", "20000") } else { run }
+}
+
+/// Installs what the steps need; what could not be installed.
+fn set_up(steps: &[Step]) -> BTreeMap<Tool, Missing> {
+    let mut tools: Vec<Tool> = steps.iter().flat_map(|step| step.tools()).copied().collect();
+    tools.sort();
+    tools.dedup();
+    tools.into_iter().filter_map(|tool| Some((tool, tool.ensure().err()?))).collect()
+}
+
+/// A developer may go on without a tool; CI may not.
+fn without_tool(missing: &Missing) -> Verdict {
+    println!("{missing}");
+    if in_ci() { Verdict::Failed } else { Verdict::Skipped }
 }
 
 /// Whether a missing tool is a failure rather than a skipped step.

@@ -6,7 +6,7 @@ use crate::Result;
 use crate::command::Command;
 
 /// A program that some gate starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Tool {
     Clippy,
     Curl,
