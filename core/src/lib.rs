@@ -1,1 +1,61 @@
-//! x
+//! The core of Bivalve: HTTP modules in the shape of IIS's native modules, and the pipeline that runs them.
+//!
+//! Here are the vocabulary ([`Notification`], [`Flow`], [`Registration`]), the [`Module`] trait with its 29 methods, the
+//! [`Context`] through which a module sees a request, the [`Pipeline`], the [`Driver`] trait of the completion
+//! drivers and, in [`testing`], a host in which a module author tests without any server.
+//!
+//! There is no runtime, no operating system and no `unsafe` in this crate. Users take it through the `bivalve` crate,
+//! which adds `#[bivalve::module]`.
+
+#![forbid(unsafe_code)]
+
+pub mod inferred;
+pub mod limits;
+pub mod testing;
+
+mod completion;
+mod context;
+mod driver;
+mod entity;
+mod environment;
+mod error;
+mod flow;
+mod host;
+mod map_path;
+mod meter;
+mod module;
+mod notification;
+mod pipeline;
+mod provider;
+mod registration;
+mod trace;
+mod user;
+
+pub use self::completion::{Completed, Completion, CompletionStatus};
+pub use self::context::{
+    ChildRequest, ChildResponse, CompletionHandle, Context, Disconnected, Disconnector, Gone, PostError,
+    Request, Response, Scope, TypeMap,
+};
+pub use self::driver::{
+    Buffer, Driver, Finished, FinishedBuffer, Handle, Operation, OperationKey, Rejected, Resource, Started,
+};
+pub use self::entity::{EntityChunk, FileRange};
+pub use self::environment::{
+    AlreadyAssigned, Application, ApplicationBuilder, BackgroundFuture, ClientCertificate, Connection,
+    ConnectionBuilder, Server, Site,
+};
+pub use self::error::{Error, ErrorKind, Place, Result};
+pub use self::flow::{Flow, ModuleFuture, Outcome};
+pub use self::host::{Host, ResponseHead, ResponsePart};
+pub use self::map_path::{MapPathError, VirtualDirectory};
+pub use self::module::Module;
+pub use self::notification::{Event, Notification, Notifications};
+pub use self::pipeline::{
+    BuildError, Handler, HandlerGuard, HandlerMapping, Pipeline, PipelineBuilder, Run, Step,
+};
+pub use self::provider::{
+    CompletionInfo, CompletionSource, CustomNotification, EntityRead, PathMapping, Sending,
+};
+pub use self::registration::{OnDisconnect, Priority, Registration};
+pub use self::trace::{Trace, TraceEntry};
+pub use self::user::User;

@@ -1,0 +1,524 @@
+//! One request on its way through the pipeline: everything a module can see and do.
+
+mod children;
+mod frame;
+mod operations;
+mod request;
+mod response;
+mod server_variables;
+mod signal;
+mod state;
+
+use std::any::Any;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use self::children::{ChildRequest, ChildResponse};
+pub(crate) use self::frame::{Frame, ModuleId, StartedOperation};
+pub(crate) use self::operations::StartedResult;
+pub use self::request::Request;
+pub(crate) use self::response::Progress;
+pub use self::response::Response;
+pub use self::signal::{CompletionHandle, Disconnected, Disconnector, Gone, PostError};
+pub(crate) use self::signal::{Posted, Signal};
+use self::state::StateStore;
+pub use self::state::TypeMap;
+
+use crate::environment::ModuleStorage;
+use crate::meter::Meter;
+use crate::trace::Trace;
+use crate::{
+    AlreadyAssigned, Application, Connection, Event, Flow, Host, Notifications, PathMapping, Pipeline,
+    Result, Server, Site, User, map_path,
+};
+
+/// One request on its way through the pipeline.
+///
+/// A module's method gets it by `&mut`; nothing of it can be kept beyond the call. What may be kept, and used
+/// from any thread at any time, is owned and checks that the request is still there: [`CompletionHandle`],
+/// [`Disconnected`].
+///
+/// IIS counterpart: `IHttpContext`.
+pub struct Context {
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) host: Box<dyn Host>,
+    request: Request,
+    response: Response,
+    user: Option<User>,
+    connection: Arc<Connection>,
+    states: StateStore,
+    shared: TypeMap,
+    /// Server variables that modules have set, names in upper case.
+    variables: Vec<(String, String)>,
+    pub(crate) signal: Arc<Signal>,
+    epoch: u64,
+    pub(crate) frame: Frame,
+    /// Nesting of on-demand events.
+    depth: u8,
+    child_depth: u8,
+    pub(crate) control: Control,
+    pub(crate) outstanding: Outstanding,
+    pub(crate) trace: Option<Box<Trace>>,
+    pub(crate) meter: Option<Box<Meter>>,
+}
+
+/// What steers the rest of the pipeline.
+#[derive(Debug, Default)]
+pub(crate) struct Control {
+    /// A nested event asked for a finish, or failed: the request finishes when the current event returns.
+    pub(crate) finish: bool,
+    /// Modules that panicked: skipped for the rest of the request.
+    pub(crate) skipped: Vec<ModuleId>,
+    /// What a module disabled for itself.
+    disabled: Vec<(ModuleId, Notifications, Notifications)>,
+    /// Who handles the request, once a module has said so.
+    pub(crate) handler: Option<ModuleId>,
+    /// Whether a module ran at ExecuteRequestHandler.
+    pub(crate) executed: bool,
+}
+
+/// Host operations that were started and not yet waited for to the end.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Outstanding {
+    pub(crate) send: bool,
+    pub(crate) read: bool,
+}
+
+/// How long something is kept for a module.
+///
+/// IIS counterpart: the `GetModuleContextContainer` of `IHttpConnection`, `IHttpApplication` and `IHttpSite`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+// From the shortest to the longest.
+pub enum Scope {
+    /// As long as the client's connection.
+    Connection,
+    /// As long as the application.
+    Application,
+    /// As long as the site.
+    Site,
+}
+
+impl Context {
+    /// A context for one request. For hosts.
+    #[must_use]
+    pub fn new(
+        pipeline: &Arc<Pipeline>,
+        host: Box<dyn Host>,
+        request: http::request::Parts,
+        connection: Arc<Connection>,
+    ) -> Box<Self> {
+        let mut cx = Box::new(Self {
+            pipeline: Arc::clone(pipeline),
+            host,
+            request: Request::default(),
+            response: Response::default(),
+            user: None,
+            connection: Arc::clone(&connection),
+            states: StateStore::default(),
+            shared: TypeMap::default(),
+            variables: Vec::new(),
+            signal: Arc::new(Signal::default()),
+            epoch: 0,
+            frame: Frame::default(),
+            depth: 0,
+            child_depth: 0,
+            control: Control::default(),
+            outstanding: Outstanding::default(),
+            trace: None,
+            meter: None,
+        });
+        cx.start(request, connection);
+        cx
+    }
+
+    /// Begins another request in the memory of one that is over: a kept-alive connection allocates no
+    /// second context. The host must have nothing outstanding.
+    pub fn start(&mut self, request: http::request::Parts, connection: Arc<Connection>) {
+        self.finish();
+        self.request.start(request);
+        self.response.start(self.pipeline.application().response_buffer_limit());
+        self.connection = connection;
+        self.epoch = self.signal.begin();
+        self.child_depth = 0;
+        self.meter = self.pipeline.meter();
+    }
+
+    /// Ends the request: drops every module's state and makes every handle stale.
+    pub(crate) fn finish(&mut self) {
+        self.signal.end();
+        self.states.dispose();
+        self.shared.dispose();
+        self.request.finish();
+        self.user = None;
+        self.variables.clear();
+        self.frame = Frame::default();
+        self.depth = 0;
+        self.control.finish = false;
+        self.control.skipped.clear();
+        self.control.disabled.clear();
+        self.control.handler = None;
+        self.control.executed = false;
+        self.outstanding = Outstanding::default();
+    }
+
+    /// The request.
+    #[must_use]
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// The request, to be changed for the modules and the handler that follow.
+    #[must_use]
+    pub fn request_mut(&mut self) -> &mut Request {
+        &mut self.request
+    }
+
+    /// The response.
+    #[must_use]
+    pub fn response(&self) -> &Response {
+        &self.response
+    }
+
+    /// The response, to be changed.
+    #[must_use]
+    pub fn response_mut(&mut self) -> &mut Response {
+        &mut self.response
+    }
+
+    /// Request and response at once, for code that reads one while it writes the other.
+    #[must_use]
+    pub fn parts_mut(&mut self) -> (&mut Request, &mut Response) {
+        (&mut self.request, &mut self.response)
+    }
+
+    /// Who asks; `None` until a module has authenticated the request.
+    ///
+    /// IIS counterpart: `GetUser`.
+    #[must_use]
+    pub fn user(&self) -> Option<&User> {
+        self.user.as_ref()
+    }
+
+    /// Says who asks.
+    ///
+    /// IIS counterpart: `IAuthenticationProvider::SetUser`.
+    pub fn set_user(&mut self, user: User) {
+        self.user = Some(user);
+    }
+
+    /// This module's state for this request, made by `Default` when first asked for.
+    ///
+    /// Each registration has its own: two instances of one module type do not share. It is dropped when the request ends.
+    ///
+    /// IIS counterpart: the fields of a `CHttpModule`, dropped by `Dispose`.
+    pub fn state_mut<T: Any + Send + Default>(&mut self) -> &mut T {
+        self.states.get_or_default(self.frame.module)
+    }
+
+    /// This module's state for this request, to be read.
+    pub fn state<T: Any + Send + Default>(&mut self) -> &T {
+        self.state_mut()
+    }
+
+    /// The state of this type, whichever module owns it; `None` when no module has made one. Read-only.
+    #[must_use]
+    pub fn state_of<T: Any + Send>(&self) -> Option<&T> {
+        self.states.find()
+    }
+
+    /// Values shared between the modules of this request, by type.
+    #[must_use]
+    pub fn shared(&self) -> &TypeMap {
+        &self.shared
+    }
+
+    /// Values shared between the modules of this request, to be changed.
+    #[must_use]
+    pub fn shared_mut(&mut self) -> &mut TypeMap {
+        &mut self.shared
+    }
+
+    /// What this module keeps in a scope; `None` when it has stored nothing, or something of another type.
+    ///
+    /// IIS counterpart: `GetModuleContext`.
+    #[must_use]
+    pub fn module_context<T: Any + Send + Sync>(&self, scope: Scope) -> Option<Arc<T>> {
+        self.storage(scope).get(self.frame.module)?.downcast().ok()
+    }
+
+    /// Keeps a value for this module in a scope. One value each, for good: what changes belongs in a lock inside it.
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyAssigned`], as IIS answers a second `SetModuleContext`.
+    ///
+    /// IIS counterpart: `SetModuleContext`.
+    pub fn set_module_context<T: Any + Send + Sync>(
+        &self,
+        scope: Scope,
+        value: Arc<T>,
+    ) -> Result<(), AlreadyAssigned> {
+        if self.storage(scope).insert(self.frame.module, value).1 { Ok(()) } else { Err(AlreadyAssigned) }
+    }
+
+    /// What this module keeps in a scope, made now if there is nothing. When two requests make one at the same time, one wins and both get it.
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyAssigned`] when the module keeps a value of another type there.
+    pub fn module_context_or_insert_with<T: Any + Send + Sync>(
+        &self,
+        scope: Scope,
+        make: impl FnOnce() -> T,
+    ) -> Result<Arc<T>, AlreadyAssigned> {
+        let storage = self.storage(scope);
+        let module = self.frame.module;
+        let stored = storage.get(module).unwrap_or_else(|| storage.insert(module, Arc::new(make())).0);
+        stored.downcast().map_err(|_| AlreadyAssigned)
+    }
+
+    fn storage(&self, scope: Scope) -> &ModuleStorage {
+        match scope {
+            Scope::Connection => &self.connection.storage,
+            Scope::Application => &self.pipeline.application().storage,
+            Scope::Site => &self.pipeline.site().storage,
+        }
+    }
+
+    /// The client's connection.
+    ///
+    /// IIS counterpart: `GetConnection`, which is null during warm-up: then nothing is known of it here.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// The application.
+    #[must_use]
+    pub fn application(&self) -> &Application {
+        self.pipeline.application()
+    }
+
+    /// The site.
+    #[must_use]
+    pub fn site(&self) -> &Site {
+        self.pipeline.site()
+    }
+
+    /// The server: its driver, background work.
+    ///
+    /// IIS counterpart: `IHttpServer`.
+    #[must_use]
+    pub fn server(&self) -> &Server {
+        self.pipeline.server()
+    }
+
+    /// The pipeline that the request runs in.
+    #[must_use]
+    pub fn pipeline(&self) -> &Arc<Pipeline> {
+        &self.pipeline
+    }
+
+    /// The event in which the current method was called.
+    ///
+    /// IIS counterpart: `GetCurrentExecutionStats`.
+    #[must_use]
+    pub fn event(&self) -> Event {
+        self.frame.event
+    }
+
+    /// How many parents this request has: 0 for the client's own.
+    #[must_use]
+    pub fn child_depth(&self) -> u8 {
+        self.child_depth
+    }
+
+    /// This module will not be called for these notifications any more, in this request. As in IIS, only for the
+    /// calling module, and only deterministic notifications; others are ignored.
+    ///
+    /// IIS counterpart: `DisableNotifications`.
+    pub fn disable_notifications(
+        &mut self,
+        notifications: impl Into<Notifications>,
+        post_notifications: impl Into<Notifications>,
+    ) {
+        let notifications = notifications.into().intersection(Notifications::DETERMINISTIC);
+        let post = post_notifications.into().intersection(Notifications::DETERMINISTIC);
+        self.control.disabled.push((self.frame.module, notifications, post));
+    }
+
+    /// Makes this module the handler: at ExecuteRequestHandler it is called, and no other module, nor the mounted
+    /// service. Before that event at the latest.
+    ///
+    /// # Without a call
+    ///
+    /// A [handler mapping](crate::PipelineBuilder::handler_mapping) that fits decides. With none configured, every
+    /// module registered for ExecuteRequestHandler runs in order, and then the mounted service.
+    ///
+    /// IIS counterpart: `IMapHandlerProvider::SetScriptMap`.
+    pub fn set_handler(&mut self) {
+        self.control.handler = Some(self.frame.module);
+    }
+
+    /// Maps a URL path of this application to a physical path. Raises MapPath, nested; the file system is not touched.
+    ///
+    /// The result never leaves the application's root or the virtual directory that fits. Symbolic links are the
+    /// business of whoever opens the file.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::MapPath`](crate::ErrorKind::MapPath) for everything that could mean another file on either
+    /// system: dot segments, encoded slashes, backslashes, NUL, drive letters, device names. Its status is 400 or
+    /// 404. Errors of modules at MapPath, and [`NestingTooDeep`](crate::ErrorKind::NestingTooDeep).
+    ///
+    /// IIS counterpart: `MapPath`.
+    pub fn map_path(&mut self, url: &str) -> Result<PathBuf> {
+        let app = self.pipeline.application();
+        let (url, path) = map_path::resolve(url, app.url_path(), app.root(), app.virtual_directories())?;
+        let mut mapping = PathMapping { url, path };
+        self.raise_map_path(&mut mapping)?;
+        Ok(mapping.path)
+    }
+
+    /// Whether the client is still there.
+    ///
+    /// IIS counterpart: `IHttpConnection::IsConnected`.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        !self.signal.is_gone()
+    }
+
+    /// Resolves when the client goes away or the request ends. Owned: for a `select!`, or a task of its own.
+    #[must_use]
+    pub fn disconnected(&self) -> Disconnected {
+        Disconnected::new(&self.signal, self.epoch)
+    }
+
+    /// Reports that the client has gone. For hosts.
+    #[must_use]
+    pub fn disconnector(&self) -> Disconnector {
+        Disconnector::new(&self.signal, self.epoch)
+    }
+
+    /// A handle with which anyone can complete this event: return [`Flow::Pending`], and
+    /// [`on_async_completion`](crate::Module::on_async_completion) runs when it posts. Asked again before that, the
+    /// same event gives a handle to the same completion.
+    ///
+    /// # Errors
+    ///
+    /// Over [`MAX_COMPLETION_HANDLES`](crate::limits::MAX_COMPLETION_HANDLES) of one request.
+    ///
+    /// IIS counterpart: keeping the `IHttpContext` for a later `PostCompletion`, without its dangers.
+    pub fn completion_handle(&mut self) -> Result<CompletionHandle> {
+        let arm = match self.frame.arm {
+            Some(arm) => arm,
+            None => *self.frame.arm.insert(self.signal.arm()?),
+        };
+        Ok(CompletionHandle::new(&self.signal, self.epoch, arm))
+    }
+
+    /// Resets the connection (HTTP/2: the stream): the client sees an error, not a short response. Return
+    /// [`Flow::Finish`] as well, or the pipeline goes on.
+    ///
+    /// IIS counterpart: `IHttpResponse::ResetConnection`.
+    pub fn reset_connection(&mut self) {
+        self.response.set_progress(Progress::Reset);
+        self.response.clear_entity();
+        self.host.reset();
+    }
+
+    /// The time each module has taken so far, by name, if the pipeline [measures](crate::PipelineBuilder::measure) it.
+    /// The time a module waits counts; the time of modules that run nested inside it does not.
+    pub fn timings(&self) -> impl Iterator<Item = (&str, std::time::Duration)> {
+        let meter = self.meter.as_deref();
+        meter
+            .into_iter()
+            .flat_map(|meter| meter.iter())
+            .map(|(id, time)| (self.pipeline.module_name(id), time))
+    }
+
+    /// The request that a tower service gets, with an empty body. With `keep`, modules that run later still see
+    /// method, URL and headers. For adapters.
+    #[must_use]
+    pub fn handler_request(&mut self, keep: bool) -> http::Request<()> {
+        let user = self.user.clone();
+        let mut request = self.request.for_handler(keep);
+        if let Some(user) = user {
+            request.extensions_mut().insert(user);
+        }
+        request
+    }
+
+    /// Takes status and headers of the response out, when nothing has left yet: for an adapter whose response
+    /// passes through untouched. The pipeline then sends nothing.
+    #[must_use]
+    pub fn take_response_head(&mut self) -> crate::ResponseHead {
+        let head = self.response.head(false);
+        self.response.set_progress(Progress::Ended);
+        head
+    }
+
+    /// The host, for the adapter that made it.
+    #[must_use]
+    pub fn host_mut(&mut self) -> &mut dyn Host {
+        &mut *self.host
+    }
+
+    /// Records every event from now on. For test hosts.
+    pub fn record_trace(&mut self) {
+        self.trace = Some(Box::default());
+    }
+
+    /// What was recorded.
+    #[must_use]
+    pub fn trace(&self) -> Option<&Trace> {
+        self.trace.as_deref()
+    }
+
+    /// Nesting of on-demand events.
+    pub(crate) fn depth(&self) -> u8 {
+        self.depth
+    }
+
+    /// Whether this module is to be called at this event.
+    pub(crate) fn wants(&self, module: ModuleId, event: Event) -> bool {
+        let control = &self.control;
+        if !control.skipped.is_empty() && control.skipped.contains(&module) {
+            return false;
+        }
+        control.disabled.is_empty() || !self.is_disabled(module, event)
+    }
+
+    fn is_disabled(&self, module: ModuleId, event: Event) -> bool {
+        self.control.disabled.iter().any(|(id, notifications, post)| {
+            let mask = if event.is_post() { post } else { notifications };
+            *id == module && mask.contains(event.notification())
+        })
+    }
+
+    /// Answers for an error: an error page while nothing has left, a reset afterwards.
+    pub(crate) fn fail(&mut self, error: &crate::Error) {
+        match self.response.progress() {
+            Progress::Unsent => self.response.fail(error.status(), error.sub_status()),
+            Progress::HeadersSent => self.reset_connection(),
+            Progress::Ended | Progress::Reset => {}
+        }
+    }
+
+    /// A finish asked for by a nested event, taken when the event it was nested in returns.
+    pub(crate) fn take_nested_finish(&mut self, flow: Flow) -> Flow {
+        if std::mem::take(&mut self.control.finish) && flow == Flow::Continue { Flow::Finish } else { flow }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("request", &self.request)
+            .field("response", &self.response)
+            .field("event", &self.frame.event)
+            .field("user", &self.user.as_ref().map(User::name))
+            .finish_non_exhaustive()
+    }
+}

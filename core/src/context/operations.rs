@@ -1,0 +1,355 @@
+//! Write, flush, read, notify: what a module can wait for.
+//!
+//! Each operation comes in two forms. `async`: await it. Explicit, as in IIS: `start_*`, return
+//! [`Flow::Pending`], and [`on_async_completion`](crate::Module::on_async_completion) gets bytes and status.
+//!
+//! # Cancel safety
+//!
+//! An operation whose future is dropped goes on in the host. The next one of its kind waits for it: a part of the
+//! response is sent once, in order, and what a dropped read brings is read next.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use bytes::Bytes;
+
+use super::frame::Nested;
+use super::{Context, Progress, StartedOperation};
+use crate::pipeline::{Provider, call, call_map_path};
+use crate::{
+    Completion, CompletionStatus, CustomNotification, EntityChunk, EntityRead, Error, ErrorKind, Flow,
+    Notification, PathMapping, ResponsePart, Result, Sending, inferred,
+};
+
+impl Context {
+    /// Adds a chunk to the response. With buffering on it completes at once, with the chunk's length; where the
+    /// chunk does not fit the buffer, or with buffering off, it leaves with a flush first.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush).
+    ///
+    /// IIS counterpart: `WriteEntityChunks`.
+    pub fn write(
+        &mut self,
+        chunk: impl Into<EntityChunk>,
+    ) -> impl Future<Output = Result<Completion>> + Send {
+        let chunk = chunk.into();
+        self.write_chunk(chunk)
+    }
+
+    async fn write_chunk(&mut self, chunk: EntityChunk) -> Result<Completion> {
+        self.response_mut().check_open()?;
+        let bytes = usize::try_from(chunk.len()).unwrap_or(usize::MAX);
+        if !self.response().fits(&chunk) {
+            self.flush().await?;
+        }
+        self.response_mut().push(chunk);
+        if !self.response().is_buffering() {
+            self.flush().await?;
+        }
+        Ok(Completion::success(bytes))
+    }
+
+    /// Sends what is buffered, with status and headers if they have not left: raises SendResponse, nested, and
+    /// completes when the host has taken the bytes. More may follow.
+    ///
+    /// # Errors
+    ///
+    /// [`is_disconnected`](Error::is_disconnected) when the client has gone; [`ErrorKind::Io`] when the host
+    /// failed; what a module at SendResponse failed with (the request then answers 500, or resets when
+    /// headers have left); [`ErrorKind::NestingTooDeep`]; [`ErrorKind::RequestEnded`] after the end.
+    ///
+    /// IIS counterpart: `Flush` with `fMoreData`.
+    pub async fn flush(&mut self) -> Result<Completion> {
+        self.response_mut().check_open()?;
+        if let Err(error) = self.raise_send_response(true).await {
+            self.fail(&error);
+            self.control.finish = true;
+            return Err(error);
+        }
+        self.send(false).await
+    }
+
+    /// The rest of the response. Nothing of the pipeline runs after it.
+    pub(crate) async fn send_final(&mut self) {
+        if self.response().is_ended() || self.signal.is_gone() {
+            return;
+        }
+        if let Err(error) = self.raise_send_response(false).await {
+            // A filter that failed must not let the body pass: the error page goes out without asking again.
+            self.fail(&error);
+        }
+        if self.response().is_ended() {
+            return;
+        }
+        if let Err(error) = self.send(true).await {
+            tracing::debug!(%error, "the end of the response could not be sent");
+        }
+    }
+
+    async fn raise_send_response(&mut self, more: bool) -> Result<()> {
+        if !self.pipeline.raises(Notification::SendResponse) {
+            return Ok(());
+        }
+        let headers = !self.response().headers_sent();
+        let mut sending = Sending { headers, more };
+        let flow = self.raise(Notification::SendResponse, Provider::Sending(&mut sending)).await?;
+        self.finish_from_nested(flow);
+        Ok(())
+    }
+
+    async fn send(&mut self, end: bool) -> Result<Completion> {
+        if self.signal.is_gone() {
+            return Err(Error::disconnected());
+        }
+        self.drain_send().await;
+        // Modules at SendResponse and an earlier send may have changed what there is to do.
+        self.response().check_open()?;
+        let head = (!self.response().headers_sent()).then(|| self.response_mut().head(end));
+        let response = self.response_mut();
+        let part = ResponsePart {
+            head,
+            chunks: response.take_chunks(),
+            end,
+            trailers: if end { response.take_trailers() } else { None },
+        };
+        response.set_progress(if end { Progress::Ended } else { Progress::HeadersSent });
+        self.host.start_send(part);
+        self.outstanding.send = true;
+        let completion = self.finish_send().await;
+        self.note_completion("Send", completion);
+        if completion.is_success() {
+            Ok(completion)
+        } else {
+            Err(Error::io(completion.status(), "sending the response"))
+        }
+    }
+
+    /// Waits for a send whose future was dropped.
+    async fn drain_send(&mut self) {
+        if self.outstanding.send {
+            let _ = self.finish_send().await;
+        }
+    }
+
+    async fn finish_send(&mut self) -> Completion {
+        let completion = poll_fn(|task| self.host.poll_send(task)).await;
+        self.outstanding.send = false;
+        self.response_mut().count_sent(completion.bytes() as u64);
+        completion
+    }
+
+    /// Reads the next part of the request's entity body, at most `max` bytes (at least 1 is asked for). Raises
+    /// ReadEntity, nested. Empty: the body has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`is_disconnected`](Error::is_disconnected) when the client has gone; [`ErrorKind::Io`] when the host failed;
+    /// what a module at ReadEntity failed with; [`ErrorKind::NestingTooDeep`].
+    ///
+    /// IIS counterpart: `ReadEntityBody`; its `ERROR_HANDLE_EOF` is the empty read.
+    pub async fn read_entity(&mut self, max: usize) -> Result<Bytes> {
+        let max = max.max(1);
+        if let Some(mut bytes) = self.request_mut().entity.pop_front() {
+            // Put back by a module, or left by a dropped read: ReadEntity has seen it.
+            if bytes.len() > max {
+                let rest = bytes.split_off(max);
+                self.request_mut().entity.push_front(rest);
+            }
+            return Ok(bytes);
+        }
+        if self.request().entity_ended && !self.outstanding.read {
+            return Ok(Bytes::new());
+        }
+        if self.signal.is_gone() {
+            return Err(Error::disconnected());
+        }
+        if !self.outstanding.read {
+            self.host.start_read(max);
+            self.outstanding.read = true;
+        }
+        let read = poll_fn(|task| self.host.poll_read(task)).await;
+        self.outstanding.read = false;
+        let data = match read {
+            Ok(data) => data,
+            Err(status) => return Err(Error::io(status, "reading the entity body")),
+        };
+        self.note_completion("Read", Completion::success(data.len()));
+        let end = data.is_empty();
+        self.request_mut().entity_ended = end;
+        let mut data = self.raise_read_entity(data, end).await?;
+        if data.len() > max {
+            let rest = data.split_off(max);
+            self.request_mut().entity.push_front(rest);
+        }
+        Ok(data)
+    }
+
+    async fn raise_read_entity(&mut self, data: Bytes, end: bool) -> Result<Bytes> {
+        if !self.pipeline.raises(Notification::ReadEntity) {
+            return Ok(data);
+        }
+        let mut read = EntityRead { data, end };
+        let flow = match self.raise(Notification::ReadEntity, Provider::ReadEntity(&mut read)).await {
+            Ok(flow) => flow,
+            Err(error) => {
+                self.fail(&error);
+                self.control.finish = true;
+                return Err(error);
+            }
+        };
+        self.finish_from_nested(flow);
+        Ok(read.data)
+    }
+
+    /// Raises a custom notification for every module that registered for it, nested. The flow is what they say;
+    /// what a finish means is up to the caller.
+    ///
+    /// # Errors
+    ///
+    /// What a module failed with; [`ErrorKind::NestingTooDeep`].
+    ///
+    /// IIS counterpart: `NotifyCustomNotification`.
+    pub async fn notify_custom(&mut self, custom: &mut CustomNotification) -> Result<Flow> {
+        self.raise(Notification::CustomRequestNotification, Provider::Custom(custom)).await
+    }
+
+    /// As [`write`](Self::write), the explicit way: runs once the method has returned [`Flow::Pending`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OperationOutstanding`] when the method has started one already.
+    pub fn start_write(&mut self, chunk: impl Into<EntityChunk>) -> Result<()> {
+        self.start_operation(StartedOperation::Write(chunk.into()))
+    }
+
+    /// As [`flush`](Self::flush), the explicit way.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OperationOutstanding`] when the method has started one already.
+    pub fn start_flush(&mut self) -> Result<()> {
+        self.start_operation(StartedOperation::Flush)
+    }
+
+    /// As [`read_entity`](Self::read_entity), the explicit way; the bytes are in
+    /// [`CompletionInfo::entity`](crate::CompletionInfo::entity).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OperationOutstanding`] when the method has started one already.
+    pub fn start_read_entity(&mut self, max: usize) -> Result<()> {
+        self.start_operation(StartedOperation::Read(max))
+    }
+
+    pub(super) fn start_operation(&mut self, operation: StartedOperation) -> Result<()> {
+        if self.frame.started.is_some() {
+            return Err(Error::framework(
+                ErrorKind::OperationOutstanding,
+                "one operation is started already: return Flow::Pending, and start the next one in on_async_completion",
+            ));
+        }
+        self.frame.started = Some(operation);
+        Ok(())
+    }
+
+    pub(crate) fn raise_map_path(&mut self, mapping: &mut PathMapping) -> Result<()> {
+        let pipeline = std::sync::Arc::clone(&self.pipeline);
+        let modules = pipeline.modules_at(Notification::MapPath.into());
+        if modules.is_empty() {
+            return Ok(());
+        }
+        let mut nested = Nested::enter(self, Notification::MapPath)?;
+        for (position, module) in modules.iter().enumerate() {
+            if nested.cx().wants(*module, Notification::MapPath.into())
+                && call_map_path(nested.cx(), &pipeline, *module, position, mapping)? == Flow::Finish
+            {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs an on-demand event for every module that registered for it.
+    async fn raise(&mut self, notification: Notification, mut provider: Provider<'_>) -> Result<Flow> {
+        let pipeline = std::sync::Arc::clone(&self.pipeline);
+        let modules = pipeline.modules_at(notification.into());
+        if modules.is_empty() {
+            return Ok(Flow::Continue);
+        }
+        let mut nested = Nested::enter(self, notification)?;
+        for (position, module) in modules.iter().enumerate() {
+            let cx = nested.cx();
+            if !cx.wants(*module, notification.into()) {
+                continue;
+            }
+            let flow =
+                call(cx, &pipeline, *module, notification.into(), position, provider.reborrow()).await?;
+            if flow == Flow::Finish {
+                return Ok(Flow::Finish);
+            }
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn finish_from_nested(&mut self, flow: Flow) {
+        if flow == Flow::Finish && inferred::NESTED_FINISH {
+            self.control.finish = true;
+        }
+    }
+
+    fn note_completion(&mut self, operation: &'static str, completion: Completion) {
+        let depth = self.depth;
+        if let Some(trace) = &mut self.trace {
+            trace.completion(depth, operation, completion);
+        }
+    }
+}
+
+/// A started operation, run for `on_async_completion`: bytes, status, and what a read or child brought.
+pub(crate) struct StartedResult {
+    pub(crate) completion: Completion,
+    pub(crate) entity: Bytes,
+    pub(crate) child: Option<Box<super::ChildResponse>>,
+}
+
+impl Context {
+    pub(crate) async fn run_started(&mut self, operation: StartedOperation) -> StartedResult {
+        let mut entity = Bytes::new();
+        let mut child = None;
+        let result = match operation {
+            StartedOperation::Write(chunk) => self.write_chunk(chunk).await,
+            StartedOperation::Flush => self.flush().await,
+            StartedOperation::Read(max) => self.read_entity(max).await.map(|bytes| {
+                entity = bytes;
+                Completion::success(entity.len())
+            }),
+            StartedOperation::Child(request) => self.execute_request(*request).await.map(|response| {
+                let bytes = usize::try_from(response.entity_len()).unwrap_or(usize::MAX);
+                child = Some(Box::new(response));
+                Completion::success(bytes)
+            }),
+        };
+        let completion = result.unwrap_or_else(|error| Completion::failure(status_of(&error)));
+        StartedResult { completion, entity, child }
+    }
+
+    /// Waits until a handle of this call has posted.
+    pub(crate) async fn wait_posted(&mut self, arm: u64) -> super::Posted {
+        poll_fn(|task| match self.signal.poll_posted(arm, task) {
+            Poll::Ready(posted) => Poll::Ready(posted),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+}
+
+fn status_of(error: &Error) -> CompletionStatus {
+    match error.kind() {
+        ErrorKind::Io(status) => status,
+        ErrorKind::Disconnected => CompletionStatus::CONNECTION_ABORTED,
+        ErrorKind::ChildTooDeep | ErrorKind::NestingTooDeep => CompletionStatus::STACK_OVERFLOW,
+        _ => CompletionStatus::UNSPECIFIED,
+    }
+}

@@ -1,0 +1,468 @@
+//! The response while it is made.
+
+use std::fmt;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Extensions, StatusCode};
+
+use super::request::parse_header;
+use crate::{EntityChunk, Error, ErrorKind, ResponseHead, Result, limits};
+
+/// Status, headers and entity chunks of the response.
+///
+/// Until the first flush everything may still change, also by modules that run after the handler.
+///
+/// IIS counterpart: `IHttpResponse`.
+pub struct Response {
+    status: StatusCode,
+    sub_status: u16,
+    headers: HeaderMap,
+    extensions: Extensions,
+    trailers: Option<HeaderMap>,
+    chunks: Vec<EntityChunk>,
+    buffered: usize,
+    buffer_limit: usize,
+    buffering: bool,
+    progress: Progress,
+    entity_sent: u64,
+}
+
+/// How much of the response has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Progress {
+    Unsent,
+    HeadersSent,
+    Ended,
+    Reset,
+}
+
+impl Response {
+    /// The status; 200 at the beginning.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// IIS's sub-status: the 2 in 401.2. For the log, never on the wire.
+    #[must_use]
+    pub fn sub_status(&self) -> u16 {
+        self.sub_status
+    }
+
+    /// Sets the status, with sub-status 0. Without effect once the headers have left.
+    ///
+    /// IIS counterpart: `SetStatus`.
+    pub fn set_status(&mut self, status: StatusCode) {
+        self.status = status;
+        self.sub_status = 0;
+    }
+
+    /// Sets status and sub-status from numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidStatus`] unless the status is 101 or 200–599: an interim status is not a response, and
+    /// IIS and HTTP define nothing above. [`ErrorKind::HeadersSent`] when it is too late.
+    pub fn set_status_code(&mut self, status: u16, sub_status: u16) -> Result<()> {
+        self.check_unsent()?;
+        match StatusCode::from_u16(status) {
+            Ok(code) if is_final_status(code) => {
+                self.status = code;
+                self.sub_status = sub_status;
+                Ok(())
+            }
+            _ => Err(invalid_status(status)),
+        }
+    }
+
+    /// The headers.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The headers, to be changed. Without effect once they have left.
+    #[must_use]
+    pub fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.headers
+    }
+
+    /// Sets a header from text, replacing what was there.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidHeader`] when name or value cannot be sent: CR, LF or NUL would let a client split the
+    /// response. [`ErrorKind::HeadersSent`] when it is too late.
+    ///
+    /// IIS counterpart: `SetHeader` with `fReplace`.
+    pub fn set_header(&mut self, name: &str, value: &str) -> Result<()> {
+        self.check_unsent()?;
+        let (name, value) = parse_header(name, value)?;
+        self.headers.insert(name, value);
+        Ok(())
+    }
+
+    /// Adds a header from text beside those of the same name.
+    ///
+    /// # Errors
+    ///
+    /// As [`set_header`](Self::set_header).
+    pub fn append_header(&mut self, name: &str, value: &str) -> Result<()> {
+        self.check_unsent()?;
+        let (name, value) = parse_header(name, value)?;
+        self.headers.append(name, value);
+        Ok(())
+    }
+
+    /// Adds a chunk to the buffered entity, without waiting. `Context::write` flushes where this fails.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::BufferFull`] over the application's response buffer limit or [`limits::MAX_ENTITY_CHUNKS`].
+    /// [`ErrorKind::RequestEnded`] after the last part has left.
+    ///
+    /// IIS counterpart: `WriteEntityChunks` with buffering on.
+    pub fn write(&mut self, chunk: impl Into<EntityChunk>) -> Result<()> {
+        let chunk = chunk.into();
+        self.check_open()?;
+        if !self.fits(&chunk) {
+            return Err(Error::framework(
+                ErrorKind::BufferFull,
+                format!(
+                    "{} bytes in {} chunks are buffered and {} more would pass the limit of {} bytes: use Context::write, which flushes",
+                    self.buffered,
+                    self.chunks.len(),
+                    chunk.len(),
+                    self.buffer_limit
+                ),
+            ));
+        }
+        self.push(chunk);
+        Ok(())
+    }
+
+    /// The buffered chunks: what the next flush sends.
+    #[must_use]
+    pub fn chunks(&self) -> &[EntityChunk] {
+        &self.chunks
+    }
+
+    /// Takes the buffered chunks out.
+    pub fn take_chunks(&mut self) -> Vec<EntityChunk> {
+        self.buffered = 0;
+        std::mem::take(&mut self.chunks)
+    }
+
+    /// Puts other chunks in place of the buffered ones.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write); the old chunks are gone then as well.
+    pub fn set_chunks(&mut self, chunks: impl IntoIterator<Item = EntityChunk>) -> Result<()> {
+        self.clear_entity();
+        chunks.into_iter().try_for_each(|chunk| self.write(chunk))
+    }
+
+    /// Length of the buffered entity in bytes.
+    #[must_use]
+    pub fn entity_len(&self) -> u64 {
+        self.chunks.iter().map(EntityChunk::len).sum()
+    }
+
+    /// Entity bytes that have left.
+    #[must_use]
+    pub fn entity_sent(&self) -> u64 {
+        self.entity_sent
+    }
+
+    /// Back to an empty 200: status, headers, trailers and buffered entity. What has left stays left.
+    ///
+    /// IIS counterpart: `Clear`.
+    pub fn clear(&mut self) {
+        self.set_status(StatusCode::OK);
+        self.headers.clear();
+        self.trailers = None;
+        self.clear_entity();
+    }
+
+    /// Drops the buffered entity.
+    pub fn clear_entity(&mut self) {
+        self.chunks.clear();
+        self.buffered = 0;
+    }
+
+    /// Sends the client elsewhere: 302 with `Location`. Return [`Flow::Finish`](crate::Flow::Finish) as well, or the
+    /// handler still runs.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidUrl`] when the location cannot be a header value; [`ErrorKind::HeadersSent`] when it is too late.
+    ///
+    /// IIS counterpart: `Redirect`.
+    pub fn redirect(&mut self, location: &str) -> Result<()> {
+        self.check_unsent()?;
+        let value = HeaderValue::from_str(location).map_err(|error| {
+            Error::framework(ErrorKind::InvalidUrl, format!("cannot redirect to {location:?}: {error}"))
+        })?;
+        self.set_status(StatusCode::FOUND);
+        self.headers.insert(header::LOCATION, value);
+        Ok(())
+    }
+
+    /// From now on every write leaves at once.
+    ///
+    /// IIS counterpart: `DisableBuffering`.
+    pub fn disable_buffering(&mut self) {
+        self.buffering = false;
+    }
+
+    /// Back to buffering, the default.
+    pub fn enable_buffering(&mut self) {
+        self.buffering = true;
+    }
+
+    /// Whether writes are buffered.
+    #[must_use]
+    pub fn is_buffering(&self) -> bool {
+        self.buffering
+    }
+
+    /// The trailers, which follow the entity. HTTP/1.1 sends them with a chunked body only.
+    ///
+    /// IIS counterpart: `IHttpResponse4::SetTrailer`.
+    #[must_use]
+    pub fn trailers_mut(&mut self) -> &mut HeaderMap {
+        self.trailers.get_or_insert_default()
+    }
+
+    /// The trailers, if any were set.
+    #[must_use]
+    pub fn trailers(&self) -> Option<&HeaderMap> {
+        self.trailers.as_ref()
+    }
+
+    /// What goes with the response to a Rust host, and never on the wire: the extensions of an `http::Response`.
+    #[must_use]
+    pub fn extensions_mut(&mut self) -> &mut Extensions {
+        &mut self.extensions
+    }
+
+    /// Closes the connection after this response (HTTP/1.1).
+    ///
+    /// IIS counterpart: `SetNeedDisconnect`.
+    pub fn close_connection(&mut self) {
+        self.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+
+    /// Whether status and headers have left.
+    #[must_use]
+    pub fn headers_sent(&self) -> bool {
+        self.progress >= Progress::HeadersSent
+    }
+
+    /// Whether the whole response has left, or the connection was reset.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.progress >= Progress::Ended
+    }
+
+    pub(crate) fn start(&mut self, buffer_limit: usize) {
+        self.clear();
+        self.extensions.clear();
+        self.buffer_limit = buffer_limit;
+        self.buffering = true;
+        self.progress = Progress::Unsent;
+        self.entity_sent = 0;
+    }
+
+    /// Whether the chunk fits beside what is buffered. One chunk alone always fits, or it could never be sent.
+    pub(crate) fn fits(&self, chunk: &EntityChunk) -> bool {
+        let memory = self.buffered.saturating_add(chunk.memory());
+        self.chunks.is_empty()
+            || (memory <= self.buffer_limit && self.chunks.len() < limits::MAX_ENTITY_CHUNKS)
+    }
+
+    pub(crate) fn push(&mut self, chunk: EntityChunk) {
+        if !chunk.is_empty() {
+            self.buffered += chunk.memory();
+            self.chunks.push(chunk);
+        }
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    pub(crate) fn set_progress(&mut self, progress: Progress) {
+        self.progress = progress;
+    }
+
+    pub(crate) fn count_sent(&mut self, bytes: u64) {
+        self.entity_sent += bytes;
+    }
+
+    /// Status and headers for the wire. `end`: the response ends with this part, so its length is known.
+    pub(crate) fn head(&mut self, end: bool) -> ResponseHead {
+        if !is_final_status(self.status) {
+            tracing::error!(
+                status = self.status.as_u16(),
+                "a module set a status that is no final response; answering 500"
+            );
+            self.fail(StatusCode::INTERNAL_SERVER_ERROR, 0);
+        }
+        self.frame(end);
+        if end {
+            ResponseHead {
+                status: self.status,
+                headers: std::mem::take(&mut self.headers),
+                extensions: std::mem::take(&mut self.extensions),
+            }
+        } else {
+            // Modules after the handler still read the headers, so they get to keep a copy.
+            ResponseHead {
+                status: self.status,
+                headers: self.headers.clone(),
+                extensions: std::mem::take(&mut self.extensions),
+            }
+        }
+    }
+
+    /// Turns the response into an error page without details. Headers that modules set stay, but those that
+    /// describe the entity go with it (RFC 9110 section 8), and so does what would let a cache keep it.
+    pub(crate) fn fail(&mut self, status: StatusCode, sub_status: u16) {
+        const OF_THE_ENTITY: [HeaderName; 13] = [
+            header::ACCEPT_RANGES,
+            header::AGE,
+            header::CACHE_CONTROL,
+            header::CONTENT_DISPOSITION,
+            header::CONTENT_ENCODING,
+            header::CONTENT_LANGUAGE,
+            header::CONTENT_LENGTH,
+            header::CONTENT_LOCATION,
+            header::CONTENT_RANGE,
+            header::CONTENT_TYPE,
+            header::ETAG,
+            header::EXPIRES,
+            header::LAST_MODIFIED,
+        ];
+        for name in OF_THE_ENTITY {
+            self.headers.remove(name);
+        }
+        self.headers.remove(header::LOCATION);
+        self.headers.remove(header::TRANSFER_ENCODING);
+        self.trailers = None;
+        self.clear_entity();
+        self.status = status;
+        self.sub_status = sub_status;
+        self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        self.push(EntityChunk::from(status.canonical_reason().unwrap_or("Error")));
+    }
+
+    /// Framing belongs to the host: whatever a module put there must not contradict it (request smuggling's other half).
+    fn frame(&mut self, end: bool) {
+        self.headers.remove(header::TRANSFER_ENCODING);
+        if self.status != StatusCode::SWITCHING_PROTOCOLS {
+            self.headers.remove("keep-alive");
+            self.headers.remove("proxy-connection");
+            self.headers.remove(header::UPGRADE);
+        }
+        if self.status == StatusCode::NO_CONTENT {
+            self.clear_entity();
+            self.headers.remove(header::CONTENT_LENGTH);
+            return;
+        }
+        if !self.headers.contains_key(header::CONTENT_LENGTH) || self.status == StatusCode::NOT_MODIFIED {
+            return;
+        }
+        let length = self.entity_len();
+        if end && length > 0 {
+            self.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+            return;
+        }
+        // An empty body may be the answer to HEAD, whose Content-Length speaks of another body; one that cannot
+        // be read as a single number is nobody's length.
+        let mut values = self.headers.get_all(header::CONTENT_LENGTH).iter();
+        let single = values.next().and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+        if single.is_none() || values.next().is_some() {
+            self.headers.remove(header::CONTENT_LENGTH);
+        }
+    }
+
+    pub(crate) fn take_trailers(&mut self) -> Option<HeaderMap> {
+        let mut trailers = self.trailers.take()?;
+        // RFC 9110 section 6.5.1: a trailer must not frame, route or authenticate.
+        for name in [
+            header::TRANSFER_ENCODING,
+            header::CONTENT_LENGTH,
+            header::HOST,
+            header::CONNECTION,
+            header::TRAILER,
+            header::AUTHORIZATION,
+            header::SET_COOKIE,
+        ] {
+            trailers.remove(name);
+        }
+        Some(trailers)
+    }
+
+    pub(crate) fn check_unsent(&self) -> Result<()> {
+        if self.headers_sent() {
+            return Err(Error::framework(
+                ErrorKind::HeadersSent,
+                "status and headers have left already: change them before the first flush",
+            ));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.is_ended() {
+            return Err(Error::framework(
+                ErrorKind::RequestEnded,
+                "the response has ended: nothing more can be written",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn is_final_status(status: StatusCode) -> bool {
+    status == StatusCode::SWITCHING_PROTOCOLS || (200..600).contains(&status.as_u16())
+}
+
+fn invalid_status(status: u16) -> Error {
+    Error::framework(
+        ErrorKind::InvalidStatus,
+        format!("{status} is no status of a final response: use 200 to 599, or 101 for an upgrade"),
+    )
+}
+
+impl Default for Response {
+    fn default() -> Self {
+        Self {
+            status: StatusCode::OK,
+            sub_status: 0,
+            headers: HeaderMap::new(),
+            extensions: Extensions::new(),
+            trailers: None,
+            chunks: Vec::new(),
+            buffered: 0,
+            buffer_limit: limits::RESPONSE_BUFFER_LIMIT,
+            buffering: true,
+            progress: Progress::Unsent,
+            entity_sent: 0,
+        }
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("sub_status", &self.sub_status)
+            .field("chunks", &self.chunks.len())
+            .field("buffered", &self.buffered)
+            .field("progress", &self.progress)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,367 @@
+//! What other threads may do to a request: report that the client has gone, post a completion.
+//!
+//! One [`Signal`] serves all requests that reuse a context. Each request is an *epoch*; a handle carries the
+//! epoch in which it was made, and every use checks it under the lock. So a late disconnect or a late post reaches
+//! the request it was meant for, or nobody (design.md section 8, facts 3 and 10).
+//!
+//! # Rules
+//!
+//! 1. `epoch` changes at the beginning and at the end of each request, only under the lock.
+//! 2. A handle whose epoch differs changes nothing.
+//! 3. An arm (one completion to be posted) goes Waiting -> Posted or Abandoned -> taken, once; the pipeline revokes it
+//!    when the event that made it returns.
+//! 4. Wakers are taken out under the lock and called after it.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context as Task, Poll, Waker};
+
+use crate::{Error, ErrorKind, Result, limits};
+
+#[derive(Default)]
+pub(crate) struct Signal {
+    /// A copy of `State::gone` for the check between two module calls.
+    gone: AtomicBool,
+    state: Mutex<State>,
+}
+
+impl fmt::Debug for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signal").field("gone", &self.gone).finish_non_exhaustive()
+    }
+}
+
+#[derive(Default)]
+struct State {
+    epoch: u64,
+    gone: bool,
+    arms: Vec<Arm>,
+    /// Whoever drives the request.
+    task: Option<Waker>,
+    watchers: Vec<(u64, Waker)>,
+    next_id: u64,
+}
+
+struct Arm {
+    id: u64,
+    holders: usize,
+    state: ArmState,
+}
+
+#[derive(Clone, Copy)]
+enum ArmState {
+    Waiting,
+    Posted(usize),
+    Abandoned,
+}
+
+/// How a wait for a posted completion ended.
+pub(crate) enum Posted {
+    Bytes(usize),
+    Abandoned,
+}
+
+impl Signal {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A new request begins; its epoch.
+    pub(crate) fn begin(&self) -> u64 {
+        let mut state = self.lock();
+        state.epoch += 1;
+        state.gone = false;
+        state.arms.clear();
+        self.gone.store(false, Ordering::Relaxed);
+        state.epoch
+    }
+
+    /// The request is over: every handle made in it is stale from here on.
+    pub(crate) fn end(&self) {
+        let mut state = self.lock();
+        state.epoch += 1;
+        state.arms.clear();
+        let task = state.task.take();
+        let watchers = std::mem::take(&mut state.watchers);
+        drop(state);
+        // The driver of the request is the one who calls this: nobody needs to wake it.
+        drop(task);
+        watchers.into_iter().for_each(|(_, waker)| waker.wake());
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
+    /// Ready when the client has gone; remembers the waker otherwise.
+    pub(crate) fn poll_gone(&self, task: &Task<'_>) -> bool {
+        if self.is_gone() {
+            return true;
+        }
+        let mut state = self.lock();
+        if !state.gone {
+            state.remember(task);
+        }
+        state.gone
+    }
+
+    fn disconnect(&self, epoch: u64) -> bool {
+        let mut state = self.lock();
+        if state.epoch != epoch || state.gone {
+            return false;
+        }
+        state.gone = true;
+        self.gone.store(true, Ordering::Release);
+        let task = state.task.take();
+        let watchers = std::mem::take(&mut state.watchers);
+        drop(state);
+        task.into_iter().chain(watchers.into_iter().map(|w| w.1)).for_each(Waker::wake);
+        true
+    }
+
+    /// Makes an arm, for one completion.
+    pub(crate) fn arm(&self) -> Result<u64> {
+        let mut state = self.lock();
+        if state.arms.len() >= limits::MAX_COMPLETION_HANDLES {
+            return Err(Error::framework(
+                ErrorKind::Post,
+                format!("{} completion handles are outstanding: post or drop some first", state.arms.len()),
+            ));
+        }
+        state.next_id += 1;
+        let id = state.next_id;
+        state.arms.push(Arm { id, holders: 0, state: ArmState::Waiting });
+        Ok(id)
+    }
+
+    /// The event that made the arm has returned: a post to it reaches nobody.
+    pub(crate) fn revoke(&self, arm: u64) {
+        self.lock().arms.retain(|a| a.id != arm);
+    }
+
+    /// Waits for the post, and takes it.
+    pub(crate) fn poll_posted(&self, arm: u64, task: &Task<'_>) -> Poll<Posted> {
+        let mut state = self.lock();
+        let Some(index) = state.arms.iter().position(|a| a.id == arm) else {
+            return Poll::Ready(Posted::Abandoned);
+        };
+        let posted = match state.arms[index].state {
+            ArmState::Posted(bytes) => Posted::Bytes(bytes),
+            ArmState::Abandoned => Posted::Abandoned,
+            ArmState::Waiting => {
+                state.remember(task);
+                return Poll::Pending;
+            }
+        };
+        state.arms.swap_remove(index);
+        Poll::Ready(posted)
+    }
+}
+
+impl State {
+    fn remember(&mut self, task: &Task<'_>) {
+        match &mut self.task {
+            Some(waker) => waker.clone_from(task.waker()),
+            None => self.task = Some(task.waker().clone()),
+        }
+    }
+
+    fn arm(&mut self, epoch: u64, id: u64) -> Result<&mut Arm, PostError> {
+        if self.epoch != epoch {
+            return Err(PostError::RequestEnded);
+        }
+        self.arms.iter_mut().find(|arm| arm.id == id).ok_or(PostError::NotAwaited)
+    }
+}
+
+/// Why a completion was not posted. Nothing happened, and nothing can: each is final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PostError {
+    /// The handle, or a clone of it, has posted already. (In IIS a second post crashes the worker: KB 2824214.)
+    AlreadyPosted,
+    /// Nobody waits: the event that made the handle has returned something else than `Pending`, or its
+    /// completion was delivered.
+    NotAwaited,
+    /// The request is over.
+    RequestEnded,
+}
+
+impl fmt::Display for PostError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AlreadyPosted => {
+                "this completion handle has posted already: take a new one for the next completion"
+            }
+            Self::NotAwaited => {
+                "nobody waits for this completion: the event that made the handle has returned"
+            }
+            Self::RequestEnded => "the request of this completion handle is over",
+        })
+    }
+}
+
+impl std::error::Error for PostError {}
+
+/// Posts one completion to a module that returned [`Flow::Pending`](crate::Flow::Pending). From any thread, at any time.
+///
+/// Made by [`Context::completion_handle`](crate::Context::completion_handle). Clones post the same completion: the
+/// first wins. When the last clone is dropped without a post, the waiting event fails with a clear text rather than hang.
+///
+/// IIS counterpart: `IHttpContext::PostCompletion`.
+pub struct CompletionHandle {
+    signal: Arc<Signal>,
+    epoch: u64,
+    arm: u64,
+}
+
+impl CompletionHandle {
+    pub(crate) fn new(signal: &Arc<Signal>, epoch: u64, arm: u64) -> Self {
+        if let Ok(arm) = signal.lock().arm(epoch, arm) {
+            arm.holders += 1;
+        }
+        Self { signal: Arc::clone(signal), epoch, arm }
+    }
+
+    /// Posts: `on_async_completion` then sees these bytes and success.
+    ///
+    /// # Errors
+    ///
+    /// When it is too late or was done before; nothing happens then.
+    pub fn post_completion(&self, bytes: usize) -> Result<(), PostError> {
+        let mut state = self.signal.lock();
+        let arm = state.arm(self.epoch, self.arm)?;
+        match arm.state {
+            ArmState::Waiting => arm.state = ArmState::Posted(bytes),
+            ArmState::Posted(_) | ArmState::Abandoned => return Err(PostError::AlreadyPosted),
+        }
+        let task = state.task.take();
+        drop(state);
+        if let Some(task) = task {
+            task.wake();
+        }
+        Ok(())
+    }
+}
+
+impl Clone for CompletionHandle {
+    fn clone(&self) -> Self {
+        Self::new(&self.signal, self.epoch, self.arm)
+    }
+}
+
+impl Drop for CompletionHandle {
+    fn drop(&mut self) {
+        let mut state = self.signal.lock();
+        let Ok(arm) = state.arm(self.epoch, self.arm) else { return };
+        arm.holders -= 1;
+        if arm.holders > 0 || !matches!(arm.state, ArmState::Waiting) {
+            return;
+        }
+        arm.state = ArmState::Abandoned;
+        let task = state.task.take();
+        drop(state);
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+}
+
+impl fmt::Debug for CompletionHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CompletionHandle")
+            .field("epoch", &self.epoch)
+            .field("arm", &self.arm)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Tells a request that its client has gone. For hosts; from any thread, at any time.
+///
+/// IIS counterpart: `IHttpConnectionStoredContext::NotifyDisconnect`.
+#[derive(Clone)]
+pub struct Disconnector {
+    signal: Arc<Signal>,
+    epoch: u64,
+}
+
+impl Disconnector {
+    pub(crate) fn new(signal: &Arc<Signal>, epoch: u64) -> Self {
+        Self { signal: Arc::clone(signal), epoch }
+    }
+
+    /// The client has gone. `false` when the request is over or knew it already.
+    pub fn disconnect(&self) -> bool {
+        self.signal.disconnect(self.epoch)
+    }
+}
+
+impl fmt::Debug for Disconnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Disconnector").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
+}
+
+/// Why a [`Disconnected`] future resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Gone {
+    /// The client has gone.
+    Client,
+    /// The request is over.
+    RequestEnded,
+}
+
+/// Resolves when the client goes away, or the request ends; owned, for a `select!` or a task of its own.
+///
+/// # Cancel safety
+///
+/// May be dropped and made anew at any time.
+pub struct Disconnected {
+    signal: Arc<Signal>,
+    epoch: u64,
+    id: u64,
+}
+
+impl Disconnected {
+    pub(crate) fn new(signal: &Arc<Signal>, epoch: u64) -> Self {
+        let mut state = signal.lock();
+        state.next_id += 1;
+        let id = state.next_id;
+        drop(state);
+        Self { signal: Arc::clone(signal), epoch, id }
+    }
+}
+
+impl Future for Disconnected {
+    type Output = Gone;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Gone> {
+        let mut state = self.signal.lock();
+        if state.epoch != self.epoch {
+            return Poll::Ready(Gone::RequestEnded);
+        }
+        if state.gone {
+            return Poll::Ready(Gone::Client);
+        }
+        match state.watchers.iter_mut().find(|w| w.0 == self.id) {
+            Some(watcher) => watcher.1.clone_from(task.waker()),
+            None => state.watchers.push((self.id, task.waker().clone())),
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Disconnected {
+    fn drop(&mut self) {
+        self.signal.lock().watchers.retain(|w| w.0 != self.id);
+    }
+}
+
+impl fmt::Debug for Disconnected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Disconnected").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,65 @@
+//! The host's side of a request: what the pipeline asks of whoever carries the bytes.
+
+use std::any::Any;
+use std::task::{Context as Task, Poll};
+
+use bytes::Bytes;
+use http::{Extensions, HeaderMap, StatusCode};
+
+use crate::{Completion, CompletionStatus, EntityChunk};
+
+/// Carries one request's bytes: the Tower adapter, the native server, IIS, the test host.
+///
+/// The pipeline does no I/O of its own. It starts one send and one read at a time through this trait, and
+/// polls for their completion. An operation whose future was dropped stays outstanding here, and the next one
+/// of its kind waits for it first, so nothing is lost and nothing is sent twice.
+///
+/// # What a host owes
+///
+/// - Framing by RFC 9112 section 6 and RFC 9113 section 8.1: the pipeline sets no `Content-Length` that was not
+///   there and drops every `Transfer-Encoding`; the body of an answer to `HEAD`, and of 204 and 304, is the host's to
+///   leave out.
+/// - `poll_*` is only called after `start_*`, and returns `Ready` once for each.
+/// - A client that goes away is reported through [`Signal::disconnect`](crate::Signal::disconnect).
+pub trait Host: Any + Send {
+    /// Starts to send a part of the response. No send is outstanding when it is called.
+    fn start_send(&mut self, part: ResponsePart);
+
+    /// Asks whether the part has left: bytes of entity body and status.
+    fn poll_send(&mut self, task: &mut Task<'_>) -> Poll<Completion>;
+
+    /// Starts to read up to `max` bytes of the request's entity body. No read is outstanding when it is called.
+    fn start_read(&mut self, max: usize);
+
+    /// Asks for what was read. Empty: the body has ended.
+    fn poll_read(&mut self, task: &mut Task<'_>) -> Poll<Result<Bytes, CompletionStatus>>;
+
+    /// Resets the connection (HTTP/2: the stream). Nothing is sent after it.
+    ///
+    /// IIS counterpart: `IHttpResponse::ResetConnection`.
+    fn reset(&mut self);
+}
+
+/// A part of a response on its way out.
+#[derive(Debug)]
+pub struct ResponsePart {
+    /// Status and headers; only in the first part.
+    pub head: Option<ResponseHead>,
+    /// Entity body, in order.
+    pub chunks: Vec<EntityChunk>,
+    /// Whether the response ends with this part.
+    pub end: bool,
+    /// Trailers; only in the last part.
+    pub trailers: Option<HeaderMap>,
+}
+
+/// Status and headers of a response on its way out.
+#[derive(Debug, Default)]
+pub struct ResponseHead {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// What the handler attached to its response.
+    pub extensions: Extensions,
+}

@@ -1,0 +1,332 @@
+//! One call of one module: entered, contained, waited for, left.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as Task, Poll};
+
+use super::Pipeline;
+use crate::context::{Frame, ModuleId, Posted, Signal, StartedOperation, StartedResult};
+use crate::{
+    Completion, CompletionInfo, CompletionSource, Context, CustomNotification, EntityRead, Error, ErrorKind,
+    Event, Flow, Handler, Module, ModuleFuture, Notification, Outcome, PathMapping, Place, Result, Sending,
+};
+
+/// What a method gets besides the context.
+pub(crate) enum Provider<'a> {
+    None,
+    Sending(&'a mut Sending),
+    ReadEntity(&'a mut EntityRead),
+    Custom(&'a mut CustomNotification),
+}
+
+impl Provider<'_> {
+    pub(crate) fn reborrow(&mut self) -> Provider<'_> {
+        match self {
+            Provider::None => Provider::None,
+            Provider::Sending(p) => Provider::Sending(p),
+            Provider::ReadEntity(p) => Provider::ReadEntity(p),
+            Provider::Custom(p) => Provider::Custom(p),
+        }
+    }
+}
+
+/// Calls a module and waits for its answer, which is never `Pending`. A disconnect does not cut it short: the
+/// top-level call around it does.
+pub(crate) async fn call(
+    cx: &mut Context,
+    pipeline: &Pipeline,
+    id: ModuleId,
+    event: Event,
+    position: usize,
+    provider: Provider<'_>,
+) -> Result<Flow> {
+    let module = pipeline.module(id);
+    enter(cx, pipeline, id, event, position);
+    let result = match invoke(module, cx, event, provider) {
+        Outcome::Ready(result) => result,
+        Outcome::Pending(future) => Contained::new(future, None).await,
+    };
+    let result = match result {
+        Ok(Flow::Pending) => settle(cx, pipeline, id, event).await,
+        result => result,
+    };
+    leave(cx, pipeline, id, result)
+}
+
+/// Calls a module at MapPath, which cannot wait.
+pub(crate) fn call_map_path(
+    cx: &mut Context,
+    pipeline: &Pipeline,
+    id: ModuleId,
+    position: usize,
+    mapping: &mut PathMapping,
+) -> Result<Flow> {
+    enter(cx, pipeline, id, Notification::MapPath.into(), position);
+    let module = pipeline.module(id);
+    let result = contain(|| module.on_map_path(cx, mapping)).and_then(|flow| match flow {
+        Flow::Pending => Err(nothing_pending("MapPath is synchronous, as in IIS: it cannot return Pending")),
+        flow => Ok(flow),
+    });
+    leave(cx, pipeline, id, result)
+}
+
+/// The bookkeeping before a call.
+pub(crate) fn enter(cx: &mut Context, pipeline: &Pipeline, id: ModuleId, event: Event, position: usize) {
+    cx.frame = Frame::new(id, event, position);
+    let depth = cx.depth();
+    if let Some(trace) = &mut cx.trace {
+        trace.enter(depth, event, pipeline.shared_name(id));
+    }
+    if let Some(meter) = &mut cx.meter {
+        meter.enter(depth, id);
+    }
+}
+
+/// The bookkeeping after a call: errors get their place, a module that panicked is skipped from here on.
+pub(crate) fn leave(
+    cx: &mut Context,
+    pipeline: &Pipeline,
+    id: ModuleId,
+    result: Result<Flow>,
+) -> Result<Flow> {
+    if let Some(arm) = cx.frame.arm.take() {
+        cx.signal.revoke(arm);
+    }
+    let result = match cx.frame.started.take() {
+        Some(_) if result.is_ok() => Err(Error::framework(
+            ErrorKind::OperationOutstanding,
+            "an operation was started, but the method did not return Flow::Pending to wait for it",
+        )),
+        _ => result,
+    };
+    let depth = cx.depth();
+    if let Some(trace) = &mut cx.trace {
+        trace.leave(depth, &result);
+    }
+    if let Some(meter) = &mut cx.meter {
+        meter.leave(depth);
+    }
+    result.map_err(|error| {
+        if error.is_panic() {
+            cx.control.skipped.push(id);
+        }
+        error.at(Place {
+            module: Arc::clone(pipeline.shared_name(id)),
+            event: cx.frame.event,
+            position: usize::from(cx.frame.position),
+        })
+    })
+}
+
+/// Calls the method of an event, containing a panic.
+pub(crate) fn invoke<'a>(
+    module: &'a dyn Module,
+    cx: &'a mut Context,
+    event: Event,
+    provider: Provider<'a>,
+) -> Outcome<'a> {
+    contain_outcome(move || dispatch(module, cx, event, provider))
+}
+
+fn invoke_completion<'a>(module: &'a dyn Module, cx: &'a mut Context, info: CompletionInfo) -> Outcome<'a> {
+    contain_outcome(move || module.on_async_completion(cx, info))
+}
+
+/// Calls the mounted service, containing a panic.
+pub(crate) fn invoke_handler<'a>(handler: &'a dyn Handler, cx: &'a mut Context) -> Outcome<'a> {
+    contain_outcome(move || handler.handle(cx))
+}
+
+fn dispatch<'a>(
+    module: &'a dyn Module,
+    cx: &'a mut Context,
+    event: Event,
+    provider: Provider<'a>,
+) -> Outcome<'a> {
+    match (event.notification(), event.is_post()) {
+        (Notification::BeginRequest, false) => module.on_begin_request(cx),
+        (Notification::BeginRequest, true) => module.on_post_begin_request(cx),
+        (Notification::AuthenticateRequest, false) => module.on_authenticate_request(cx),
+        (Notification::AuthenticateRequest, true) => module.on_post_authenticate_request(cx),
+        (Notification::AuthorizeRequest, false) => module.on_authorize_request(cx),
+        (Notification::AuthorizeRequest, true) => module.on_post_authorize_request(cx),
+        (Notification::ResolveRequestCache, false) => module.on_resolve_request_cache(cx),
+        (Notification::ResolveRequestCache, true) => module.on_post_resolve_request_cache(cx),
+        (Notification::MapRequestHandler, false) => module.on_map_request_handler(cx),
+        (Notification::MapRequestHandler, true) => module.on_post_map_request_handler(cx),
+        (Notification::AcquireRequestState, false) => module.on_acquire_request_state(cx),
+        (Notification::AcquireRequestState, true) => module.on_post_acquire_request_state(cx),
+        (Notification::PreExecuteRequestHandler, false) => module.on_pre_execute_request_handler(cx),
+        (Notification::PreExecuteRequestHandler, true) => module.on_post_pre_execute_request_handler(cx),
+        (Notification::ExecuteRequestHandler, false) => module.on_execute_request_handler(cx),
+        (Notification::ExecuteRequestHandler, true) => module.on_post_execute_request_handler(cx),
+        (Notification::ReleaseRequestState, false) => module.on_release_request_state(cx),
+        (Notification::ReleaseRequestState, true) => module.on_post_release_request_state(cx),
+        (Notification::UpdateRequestCache, false) => module.on_update_request_cache(cx),
+        (Notification::UpdateRequestCache, true) => module.on_post_update_request_cache(cx),
+        (Notification::LogRequest, false) => module.on_log_request(cx),
+        (Notification::LogRequest, true) => module.on_post_log_request(cx),
+        (Notification::EndRequest, false) => module.on_end_request(cx),
+        (Notification::EndRequest, true) => module.on_post_end_request(cx),
+        (Notification::SendResponse, _) => match provider {
+            Provider::Sending(sending) => module.on_send_response(cx, sending),
+            _ => Outcome::CONTINUE,
+        },
+        (Notification::ReadEntity, _) => match provider {
+            Provider::ReadEntity(entity) => module.on_read_entity(cx, entity),
+            _ => Outcome::CONTINUE,
+        },
+        (Notification::CustomRequestNotification, _) => match provider {
+            Provider::Custom(custom) => module.on_custom_request_notification(cx, custom),
+            _ => Outcome::CONTINUE,
+        },
+        // Called through call_map_path, which needs no future.
+        (Notification::MapPath, _) => Outcome::CONTINUE,
+    }
+}
+
+/// After `Pending`: waits for what is outstanding, calls `on_async_completion`, and again while it says `Pending`.
+///
+/// Boxed, because an operation may run another module's call inside, and the types would have no end.
+pub(crate) fn settle<'a>(
+    cx: &'a mut Context,
+    pipeline: &'a Pipeline,
+    id: ModuleId,
+    event: Event,
+) -> ModuleFuture<'a> {
+    Box::pin(async move {
+        let module = pipeline.module(id);
+        loop {
+            let info = wait(cx, event).await?;
+            let depth = cx.depth();
+            if let Some(trace) = &mut cx.trace {
+                trace.enter_completion(depth, event, pipeline.shared_name(id));
+            }
+            let result = match invoke_completion(module, cx, info) {
+                Outcome::Ready(result) => result,
+                Outcome::Pending(future) => Contained::new(future, None).await,
+            };
+            if let Some(trace) = &mut cx.trace {
+                trace.leave(depth, &result);
+            }
+            match result {
+                Ok(Flow::Pending) => {}
+                done => return done,
+            }
+        }
+    })
+}
+
+/// Waits for the operation or the post that the event is pending on.
+async fn wait(cx: &mut Context, event: Event) -> Result<CompletionInfo> {
+    if let Some(operation) = cx.frame.started.take() {
+        let source = source_of(&operation);
+        let StartedResult { completion, entity, child } = cx.run_started(operation).await;
+        return Ok(CompletionInfo { event, completion, source, entity, child });
+    }
+    let Some(arm) = cx.frame.arm else {
+        return Err(nothing_pending(
+            "Flow::Pending with nothing outstanding: start an operation or take a completion handle first, or return Flow::Continue",
+        ));
+    };
+    let posted = cx.wait_posted(arm).await;
+    cx.frame.arm = None;
+    match posted {
+        Posted::Bytes(bytes) => Ok(CompletionInfo {
+            event,
+            completion: Completion::success(bytes),
+            source: CompletionSource::Posted,
+            entity: bytes::Bytes::new(),
+            child: None,
+        }),
+        Posted::Abandoned => Err(nothing_pending(
+            "Flow::Pending, but every completion handle was dropped without a post: nobody can complete this event any more",
+        )),
+    }
+}
+
+fn source_of(operation: &StartedOperation) -> CompletionSource {
+    match operation {
+        StartedOperation::Write(_) => CompletionSource::Write,
+        StartedOperation::Flush => CompletionSource::Flush,
+        StartedOperation::Read(_) => CompletionSource::ReadEntity,
+        StartedOperation::Child(_) => CompletionSource::ExecuteRequest,
+    }
+}
+
+fn nothing_pending(text: &'static str) -> Error {
+    Error::framework(ErrorKind::NothingPending, text)
+}
+
+fn contain_outcome<'a>(f: impl FnOnce() -> Outcome<'a>) -> Outcome<'a> {
+    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| Outcome::Ready(Err(panicked(&*payload))))
+}
+
+fn contain<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| Err(panicked(&*payload)))
+}
+
+fn panicked(payload: &(dyn std::any::Any + Send)) -> Error {
+    let text = payload
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a payload that is no text".into());
+    Error::framework(ErrorKind::Panicked, format!("panicked: {text}"))
+}
+
+/// A module's future, with its panics contained, when it is polled and when it is dropped; with a signal it is
+/// dropped as soon as the client has gone.
+pub(crate) struct Contained<'s, F> {
+    future: Option<F>,
+    cancel: Option<&'s Signal>,
+}
+
+impl<'s, F> Contained<'s, F> {
+    pub(crate) fn new(future: F, cancel: Option<&'s Signal>) -> Self {
+        Self { future: Some(future), cancel }
+    }
+
+    fn release(&mut self) {
+        let future = self.future.take();
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(future))) {
+            tracing::error!(error = %panicked(&*payload), "a module panicked while its future was dropped");
+        }
+    }
+}
+
+impl<T, F: Future<Output = Result<T>> + Unpin> Future for Contained<'_, F> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Result<T>> {
+        if self.cancel.is_some_and(|signal| signal.poll_gone(task)) {
+            self.release();
+            return Poll::Ready(Err(Error::disconnected()));
+        }
+        let Some(future) = &mut self.future else {
+            // Polled after it was ready: no caller in this crate does, and a hang is no answer.
+            return Poll::Ready(Err(nothing_pending("a finished call was polled again")));
+        };
+        match catch_unwind(AssertUnwindSafe(|| Pin::new(future).poll(task))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(result)) => {
+                self.release();
+                Poll::Ready(result)
+            }
+            Err(payload) => {
+                self.release();
+                Poll::Ready(Err(panicked(&*payload)))
+            }
+        }
+    }
+}
+
+impl<F> Drop for Contained<'_, F> {
+    fn drop(&mut self) {
+        if self.future.is_some() {
+            self.release();
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The portable pipeline: modules in IIS's order, run for one request at a time.
+//!
+//! [`Pipeline`] is what is configured: immutable, shared by all requests, the modules of each event computed once. The
+//! stepper decides what comes next and knows nothing else; [`Run`] makes the calls.
+
+mod builder;
+mod call;
+mod cursor;
+mod handler;
+mod run;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use self::builder::{BuildError, PipelineBuilder};
+pub(crate) use self::call::{Provider, call, call_map_path};
+use self::cursor::EventLists;
+pub use self::cursor::Step;
+pub use self::handler::{Handler, HandlerMapping};
+pub use self::run::{HandlerGuard, Run};
+
+use crate::context::ModuleId;
+use crate::meter::{Clock, Meter};
+use crate::{
+    Application, Context, Event, Module, Notification, OnDisconnect, Registration, Request, Server, Site,
+};
+
+/// The modules and the handler of an application, in the order in which they run.
+///
+/// ```
+/// use bivalve_core::{Context, Flow, Module, Notification, Outcome, Pipeline, Registration};
+///
+/// struct Hello;
+/// impl Module for Hello {
+///     fn registration(&self) -> Registration {
+///         Registration::new().on(Notification::BeginRequest)
+///     }
+///     fn on_begin_request<'a>(&'a self, cx: &'a mut Context) -> Outcome<'a> {
+///         Outcome::Ready(cx.response_mut().write("Hello World!").map(|()| Flow::Finish))
+///     }
+/// }
+///
+/// let pipeline = Pipeline::builder().module("Hello", Hello).build()?;
+/// assert_eq!(pipeline.modules().collect::<Vec<_>>(), ["Hello"]);
+/// # Ok::<(), bivalve_core::BuildError>(())
+/// ```
+///
+/// IIS counterpart: `<globalModules>`, `<modules>` and `<handlers>` of one application.
+pub struct Pipeline {
+    modules: Vec<Mounted>,
+    lists: EventLists,
+    handler: Option<Arc<dyn Handler>>,
+    mappings: Vec<handler::Resolved>,
+    server: Server,
+    site: Arc<Site>,
+    application: Arc<Application>,
+    clock: Option<Clock>,
+}
+
+/// A module with the name and registration under which it is mounted.
+struct Mounted {
+    name: Arc<str>,
+    module: Arc<dyn Module>,
+    registration: Registration,
+}
+
+impl Pipeline {
+    /// Starts with no modules and no handler.
+    #[must_use]
+    pub fn builder() -> PipelineBuilder {
+        PipelineBuilder::default()
+    }
+
+    /// The names of the modules, in order of registration.
+    pub fn modules(&self) -> impl Iterator<Item = &str> {
+        self.modules.iter().map(|mounted| &*mounted.name)
+    }
+
+    /// The names of the modules that run at an event, in the order in which they run.
+    pub fn modules_of(&self, event: impl Into<Event>) -> impl Iterator<Item = &str> {
+        self.lists.at(event.into()).iter().map(|id| self.module_name(*id))
+    }
+
+    /// Whether a module runs, or the response is looked at, after the handler. Without, a host may let a
+    /// response pass untouched.
+    #[must_use]
+    pub fn acts_after_handler(&self) -> bool {
+        self.lists.any_after_handler() || self.raises(Notification::SendResponse)
+    }
+
+    /// Whether a module is registered for an on-demand notification.
+    #[must_use]
+    pub fn raises(&self, notification: Notification) -> bool {
+        !self.lists.at(notification.into()).is_empty()
+    }
+
+    /// The server.
+    #[must_use]
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// The site.
+    #[must_use]
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// The application.
+    #[must_use]
+    pub fn application(&self) -> &Application {
+        &self.application
+    }
+
+    pub(crate) fn lists(&self) -> &EventLists {
+        &self.lists
+    }
+
+    pub(crate) fn modules_at(&self, event: Event) -> &[ModuleId] {
+        self.lists.at(event)
+    }
+
+    pub(crate) fn module(&self, id: ModuleId) -> &dyn Module {
+        &*self.modules[id.index()].module
+    }
+
+    pub(crate) fn module_name(&self, id: ModuleId) -> &str {
+        self.modules.get(id.index()).map_or("the host", |mounted| &mounted.name)
+    }
+
+    pub(crate) fn shared_name(&self, id: ModuleId) -> &Arc<str> {
+        &self.modules[id.index()].name
+    }
+
+    pub(crate) fn disconnect_behaviour(&self, id: ModuleId) -> OnDisconnect {
+        self.modules[id.index()].registration.disconnect_behaviour()
+    }
+
+    pub(crate) fn handler(&self) -> Option<&Arc<dyn Handler>> {
+        self.handler.as_ref()
+    }
+
+    pub(crate) fn meter(&self) -> Option<Box<Meter>> {
+        self.clock.as_ref().map(|clock| Box::new(Meter::new(clock)))
+    }
+
+    /// Whether a handler mapping names the modules that answer this request.
+    pub(crate) fn is_mapped(&self, request: &Request) -> bool {
+        self.mappings.iter().any(|mapping| mapping.fits(request))
+    }
+
+    /// Whether this module is called at ExecuteRequestHandler.
+    pub(crate) fn handles(&self, cx: &Context, module: ModuleId) -> bool {
+        if let Some(chosen) = cx.control.handler {
+            return chosen == module;
+        }
+        match self.mappings.iter().find(|mapping| mapping.fits(cx.request())) {
+            Some(mapping) => mapping.names(module),
+            // With mappings configured, a module that none of them names is no handler, as in IIS.
+            None => self.mappings.is_empty(),
+        }
+    }
+}
+
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline")
+            .field("modules", &self.modules().collect::<Vec<_>>())
+            .field("handler", &self.handler.is_some())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,276 @@
+//! Drives one request through its pipeline.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use super::call::{Contained, enter, invoke, invoke_handler, leave, settle};
+use super::cursor::Cursor;
+use super::{Pipeline, Provider, Step};
+use crate::context::{ModuleId, Progress, Signal};
+use crate::{Context, Error, Event, Flow, Notification, OnDisconnect, Outcome, Result};
+
+/// One request and where it is in its pipeline. For hosts.
+///
+/// A host makes a [`Context`], runs it, and takes the context back for the next request:
+///
+/// ```
+/// # use bivalve_core::{Context, Run};
+/// async fn serve(cx: Box<Context>) -> Box<Context> {
+///     let mut run = Run::new(cx);
+///     run.run_to_end().await;
+///     run.into_context()
+/// }
+/// ```
+///
+/// # Cancel safety
+///
+/// Do not drop it before the end: LogRequest and EndRequest are owed to every request that began. Report a client that
+/// has gone through [`Context::disconnector`] and keep polling; what runs is cancelled, and the rest is quick.
+#[derive(Debug)]
+pub struct Run {
+    cx: Box<Context>,
+    cursor: Cursor,
+    pipeline: Arc<Pipeline>,
+    signal: Arc<Signal>,
+}
+
+impl Run {
+    /// At the beginning.
+    #[must_use]
+    pub fn new(cx: Box<Context>) -> Self {
+        let pipeline = Arc::clone(&cx.pipeline);
+        let signal = Arc::clone(&cx.signal);
+        Self { cursor: Cursor::new(pipeline.lists()), cx, pipeline, signal }
+    }
+
+    /// The request.
+    #[must_use]
+    pub fn context(&self) -> &Context {
+        &self.cx
+    }
+
+    /// The request, to be changed between two steps.
+    #[must_use]
+    pub fn context_mut(&mut self) -> &mut Context {
+        &mut self.cx
+    }
+
+    /// The context, for the next request. Whatever did not run will not.
+    #[must_use]
+    pub fn into_context(self) -> Box<Context> {
+        self.cx
+    }
+
+    /// What [`step`](Self::step) would do.
+    #[must_use]
+    pub fn peek(&mut self) -> Step {
+        self.next().0
+    }
+
+    /// Does the next step; what it was.
+    pub async fn step(&mut self) -> Step {
+        let (step, module) = self.next();
+        match step {
+            Step::Call { event, position } => self.call(event, position, module).await,
+            Step::Handler => {
+                let result = self.run_handler().await;
+                self.handled(result);
+            }
+            Step::Send => self.send().await,
+            Step::Done => self.cx.finish(),
+        }
+        step
+    }
+
+    /// Runs up to the handler. `true`: the handler is next, and the caller may run one of its own and
+    /// report it with [`handled`](Self::handled). `false`: the request was finished before; go on to the end.
+    pub async fn run_to_handler(&mut self) -> bool {
+        loop {
+            match self.peek() {
+                Step::Handler => return true,
+                Step::Send | Step::Done => return false,
+                Step::Call { event, .. } if event.notification().is_guaranteed() => return false,
+                Step::Call { .. } => {
+                    self.step().await;
+                }
+            }
+        }
+    }
+
+    /// Runs everything that is left.
+    pub async fn run_to_end(&mut self) {
+        while self.step().await != Step::Done {}
+    }
+
+    /// Whether the mounted service is to run as the handler now: no module is the handler instead.
+    #[must_use]
+    pub fn wants_service(&self) -> bool {
+        self.cx.control.handler.is_none() && !self.pipeline.is_mapped(self.cx.request())
+    }
+
+    /// The handler's answer, from a host that ran it by itself.
+    pub fn handled(&mut self, result: Result<Flow>) {
+        let event = Event::of(Notification::ExecuteRequestHandler);
+        let flow = self.answer(event, result);
+        self.cursor.handled(self.pipeline.lists(), flow);
+        self.notice_disconnect();
+    }
+
+    /// A guard for a handler that the host runs by itself: its panics are contained, and it is dropped when the
+    /// client goes away.
+    #[must_use]
+    pub fn guard(&self) -> HandlerGuard {
+        HandlerGuard { signal: Arc::clone(&self.signal) }
+    }
+
+    fn next(&mut self) -> (Step, ModuleId) {
+        let Self { cx, cursor, pipeline, .. } = self;
+        cursor.next(pipeline.lists(), |module, event| {
+            let executes = event.notification() == Notification::ExecuteRequestHandler && !event.is_post();
+            cx.wants(module, event) && (!executes || pipeline.handles(cx, module))
+        })
+    }
+
+    async fn call(&mut self, event: Event, position: usize, id: ModuleId) {
+        let Self { cx, cursor, pipeline, signal } = self;
+        let module = pipeline.module(id);
+        enter(cx, pipeline, id, event, position);
+        let cancel = (!event.notification().is_guaranteed()
+            && pipeline.disconnect_behaviour(id) == OnDisconnect::Cancel)
+            .then_some(&**signal);
+        let result = match invoke(module, cx, event, Provider::None) {
+            Outcome::Ready(result) => result,
+            Outcome::Pending(future) => Contained::new(future, cancel).await,
+        };
+        let result = match result {
+            Ok(Flow::Pending) => Contained::new(settle(cx, pipeline, id, event), cancel).await,
+            result => result,
+        };
+        let result = leave(cx, pipeline, id, result);
+        if event == Event::of(Notification::ExecuteRequestHandler) {
+            cx.control.executed = true;
+        }
+        match result {
+            // The fast path: nothing happened that anybody else has to know.
+            Ok(Flow::Continue) if !cx.control.finish => cursor.advance(pipeline.lists(), Flow::Continue),
+            result => {
+                let flow = self.answer(event, result);
+                self.cursor.advance(self.pipeline.lists(), flow);
+            }
+        }
+        self.notice_disconnect();
+    }
+
+    async fn run_handler(&mut self) -> Result<Flow> {
+        self.cx.frame =
+            crate::context::Frame::new(ModuleId::HOST, Notification::ExecuteRequestHandler.into(), 0);
+        if self.wants_service()
+            && let Some(handler) = self.pipeline.handler()
+        {
+            return match invoke_handler(&**handler, &mut self.cx) {
+                Outcome::Ready(result) => result,
+                Outcome::Pending(future) => Contained::new(future, Some(&self.signal)).await,
+            };
+        }
+        self.cx.nobody_handled()
+    }
+
+    async fn send(&mut self) {
+        self.cx.frame = crate::context::Frame::default();
+        let signal = Arc::clone(&self.signal);
+        let cx = &mut self.cx;
+        let send = pin!(async move {
+            cx.send_final().await;
+            Ok(())
+        });
+        // Only a disconnect ends it early, and then there is nobody to tell.
+        let _ = Contained::new(send, Some(&signal)).await;
+        self.cursor.sent();
+    }
+
+    /// Turns a module's answer into a flow, and its error into a response.
+    fn answer(&mut self, event: Event, result: Result<Flow>) -> Flow {
+        let flow = match result {
+            Ok(flow) => flow,
+            Err(error) if error.is_disconnected() && !self.cx.is_connected() => {
+                tracing::debug!(%event, "the client has gone");
+                Flow::Finish
+            }
+            Err(error) => {
+                report(&error, event);
+                if event.notification().is_guaranteed() && !error.is_panic() {
+                    Flow::Continue
+                } else {
+                    self.cx.fail(&error);
+                    Flow::Finish
+                }
+            }
+        };
+        self.cx.take_nested_finish(flow)
+    }
+
+    fn notice_disconnect(&mut self) {
+        if self.signal.is_gone() {
+            self.cursor.finish(self.pipeline.lists());
+        }
+    }
+}
+
+/// Contains a handler that the host runs by itself. Made by [`Run::guard`].
+#[derive(Debug)]
+pub struct HandlerGuard {
+    signal: Arc<Signal>,
+}
+
+impl HandlerGuard {
+    /// Runs the handler's future: a panic becomes an error, a disconnect cancels it.
+    ///
+    /// # Errors
+    ///
+    /// The handler's own, [`ErrorKind::Panicked`](crate::ErrorKind::Panicked) and
+    /// [`ErrorKind::Disconnected`](crate::ErrorKind::Disconnected).
+    pub async fn run<T>(&self, handler: impl Future<Output = Result<T>>) -> Result<T> {
+        Contained::new(pin!(handler), Some(&self.signal)).await
+    }
+}
+
+fn report(error: &Error, event: Event) {
+    match error.place() {
+        Some(place) => tracing::error!(
+            module = &*place.module,
+            event = %place.event,
+            position = place.position,
+            status = error.status().as_u16(),
+            error = %error,
+            "a module failed"
+        ),
+        None => tracing::error!(%event, status = error.status().as_u16(), %error, "the handler failed"),
+    }
+}
+
+impl Context {
+    /// The handler's place is empty: somebody else answered, or it is 404.
+    pub(crate) fn nobody_handled(&mut self) -> Result<Flow> {
+        if let Some(chosen) = self.control.handler
+            && !self.control.executed
+        {
+            let name = self.pipeline.module_name(chosen);
+            return Err(Error::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                format!("module {name} made itself the handler but has no on_execute_request_handler"),
+            )
+            .with_sub_status(21));
+        }
+        let response = self.response();
+        let untouched = response.progress() == Progress::Unsent
+            && response.status() == StatusCode::OK
+            && response.chunks().is_empty();
+        if !self.control.executed && untouched {
+            self.response_mut().fail(StatusCode::NOT_FOUND, 0);
+        }
+        Ok(Flow::Continue)
+    }
+}
