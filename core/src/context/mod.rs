@@ -128,17 +128,22 @@ impl Context {
             trace: None,
             meter: None,
         });
-        cx.start(request, connection);
+        cx.start(request, Some(connection));
         cx
     }
 
     /// Begins another request in the memory of one that is over: a kept-alive connection allocates no
-    /// second context. The host must have nothing outstanding.
-    pub fn start(&mut self, request: http::request::Parts, connection: Arc<Connection>) {
+    /// second context. The host must have nothing outstanding. Without a connection, one of which nothing is known.
+    pub fn start(&mut self, request: http::request::Parts, connection: Option<Arc<Connection>>) {
         self.finish();
         self.request.start(request);
         self.response.start(self.pipeline.application().response_buffer_limit());
-        self.connection = connection;
+        match (connection, Arc::get_mut(&mut self.connection)) {
+            (Some(connection), _) => self.connection = connection,
+            // Nobody else knows the last one: its memory serves again, what modules kept in it does not.
+            (None, Some(connection)) => *connection = Connection::default(),
+            (None, None) => self.connection = Arc::default(),
+        }
         self.epoch = self.signal.begin();
         self.child_depth = 0;
         self.meter = self.pipeline.meter();
