@@ -1,35 +1,6 @@
 //! From a URL to a physical path, without touching a file system.
 //!
-//! The rules are the same on every system: what is a trap on Windows only (backslashes, device names, short
-//! names, alternate data streams, trailing dots) is refused on Linux too, so that a test on one tells about the
-//! other. What looks like an attack is **refused, not repaired**: a path that has been normalised is no longer
-//! the one that was authorised.
-//!
-//! | the URL has | answer | IIS |
-//! |---|---|---|
-//! | a query | dropped, unexamined | same |
-//! | `%41`, and so on | decoded exactly once, as UTF-8 | same |
-//! | a malformed escape, `%u0041`, bytes that are no UTF-8 | refused, 400 | http.sys answers 400 |
-//! | an escape left after decoding (`%252e`) | refused, 404 | 404.11, `allowDoubleEscaping` |
-//! | `.` or `..` as a segment, raw or encoded | refused, 400 | http.sys normalises first |
-//! | `\`, `%5c`, `%2f`, `:`, `#`, a control character, a wildcard | refused, 400 | mostly 400; backslashes become slashes |
-//! | `//` | collapsed into one | collapsed by http.sys |
-//! | a segment that ends in a dot or a space | refused, 404 | 404 |
-//! | `CON`, `nul.txt`, `COM¹`, and so on | refused, 404 | 404 |
-//! | `PROGRA~1` | refused, 404 | 404 |
-//! | more than [`MAX_URL`] bytes before the query | refused, 414 | 404.14 |
-//! | another application's path | refused, 404 | never asked |
-//!
-//! Empty segments are the one exception to "not repaired": http.sys has collapsed them before any module of IIS
-//! sees the URL, and no system gives them a meaning of their own. The collapsed form is what comes back.
-//!
-//! Letters that only look like dots or slashes (`．`, `∕`) stay what they are, letters of a name.
-//!
-//! # Symbolic links
-//!
-//! The promise "never leaves its root" is lexical. A symbolic link, junction or mount below the root can still
-//! lead out of it: whoever opens the file must care (`openat2` with `RESOLVE_BENEATH`, or compare the canonical
-//! path) if others can create links there. The same goes for file names that differ in case only.
+//! Pure and lexical. The rules stand with [`MapPathError`], where users find them.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -50,6 +21,39 @@ use crate::limits::MAX_URL;
 /// assert_eq!(MapPathError::DotSegment.status(), StatusCode::BAD_REQUEST);
 /// assert_eq!(Error::from(MapPathError::DeviceName).status(), StatusCode::NOT_FOUND);
 /// ```
+///
+/// # Rules
+///
+/// The rules are the same on every system: what is a trap on Windows only (backslashes, device names, short
+/// names, alternate data streams, trailing dots) is refused on Linux too, so that a test on one tells about the
+/// other. What looks like an attack is **refused, not repaired**: a path that has been normalised is no longer
+/// the one that was authorised.
+///
+/// | the URL has | answer | IIS, as far as known |
+/// |---|---|---|
+/// | a query | dropped, unexamined | same |
+/// | `%41`, and so on | decoded exactly once, as UTF-8 | same |
+/// | a malformed escape, `%u0041`, bytes that are no UTF-8 | refused, 400 | http.sys answers 400 |
+/// | an escape left after decoding (`%252e`) | refused, 404 | 404.11, `allowDoubleEscaping` |
+/// | `.` or `..` as a segment, raw or encoded | refused, 400 | http.sys normalises first |
+/// | `\`, `%5c`, `%2f`, `:`, `#`, a control character, a wildcard | refused, 400 | mostly 400; backslashes become slashes |
+/// | `//` | collapsed into one | collapsed by http.sys |
+/// | a segment that ends in a dot or a space | refused, 404 | 404 |
+/// | `CON`, `nul.txt`, `COM¹`, and so on | refused, 404 | 404 |
+/// | `PROGRA~1` | refused, 404 | 404 |
+/// | more than [`MAX_URL`] bytes before the query | refused, 414 | 404.14 |
+/// | another application's path | refused, 404 | never asked |
+///
+/// Empty segments are the one exception to "not repaired": http.sys has collapsed them before any module of IIS
+/// sees the URL, and no system gives them a meaning of their own. The collapsed form is what comes back.
+///
+/// Letters that only look like dots or slashes (`．`, `∕`) stay what they are, letters of a name.
+///
+/// # Symbolic links
+///
+/// The promise "never leaves its root" is lexical. A symbolic link, junction or mount below the root can still
+/// lead out of it: whoever opens the file must care (`openat2` with `RESOLVE_BENEATH`, or compare the canonical
+/// path) if others can create links there. The same goes for file names that differ in case only.
 ///
 /// IIS counterpart: the failing `HRESULT` of `IHttpContext::MapPath`, and the sub-statuses of request filtering.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,17 +1,4 @@
 //! Server variables: what CGI, ISAPI and IIS's native modules ask by name.
-//!
-//! # Headers by name: two traps
-//!
-//! `HTTP_<NAME>` writes every dash of a header as an underscore, so two headers could answer to one name, and
-//! whoever strips one of them in front of us (`X-Forwarded-For`) would be deceived by the other
-//! (`X_Forwarded_For`). As in IIS, an underscore here always means a dash: a header with an underscore in its name
-//! has no `HTTP_` variable. `HEADER_<name>` finds it, and takes every character as it is.
-//!
-//! `HTTP_PROXY` is the second: a `Proxy` header of the client would become the variable that CGI libraries take for
-//! the configuration of an outgoing proxy ("httpoxy"). No header ever answers to it; a module may still set it.
-//!
-//! In the same way no header answers to a name that is a variable of its own (`HTTP_METHOD`, `HTTP_URL`,
-//! `HTTP_VERSION`). `ALL_HTTP` lists just the headers that have a variable; `ALL_RAW` lists all.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -90,6 +77,21 @@ impl Context {
     ///
     /// Known to IIS, but not here, so `None` unless a module sets them: `APP_POOL_ID`, `AUTH_PASSWORD` (no module needs
     /// another's password), `CERT_COOKIE`, key sizes and names of the server's certificate, `SSI_EXEC_DISABLED`.
+    ///
+    /// # Headers by name: two traps
+    ///
+    /// `HTTP_<NAME>` writes every dash of a header as an underscore, so two headers could answer to one name, and
+    /// whoever strips one of them in front of us (`X-Forwarded-For`) would be deceived by the other
+    /// (`X_Forwarded_For`). As in IIS, an underscore here always means a dash: a header with an underscore in its name
+    /// has no `HTTP_` variable. `HEADER_<name>` finds it, and takes every character as it is.
+    ///
+    /// `HTTP_PROXY` is the second: a `Proxy` header of the client would become the variable that CGI libraries take for
+    /// the configuration of an outgoing proxy ("httpoxy"). No header ever answers to it; a module may still set it.
+    ///
+    /// In the same way no header answers to a name that is a variable of its own (`HTTP_METHOD`, `HTTP_URL`,
+    /// `HTTP_VERSION`). `ALL_HTTP` lists just the headers that have a variable; `ALL_RAW` lists all.
+    ///
+    /// # Example
     ///
     /// ```
     /// use bivalve_core::{Context, Result};
