@@ -49,10 +49,12 @@ impl Method {
         }
         let own_calls = written.body.as_ref().map(Body::calls_of_own_notifications).unwrap_or_default();
         for call in &own_calls {
-            let message = "this is the pipeline's method, not yours: share code through a method of an inherent impl block";
+            let message =
+                "only the pipeline calls this: share code through a method of an inherent impl block";
             check.wrong(call, message);
         }
         if !own_calls.is_empty() {
+            // The call resolves nowhere; without the body it is reported once.
             written.body = None;
             return Err(written);
         }
@@ -94,9 +96,9 @@ fn no_such_method(name: &str, owner: &str) -> String {
     }
 }
 
-/// A helper may be near to a method by accident; then it has no prefix, and is no method's name without it.
+/// A helper may come near to a method by accident: without the prefix, only the rest of a name counts.
 fn meant(name: &str) -> Option<&'static str> {
-    nearest_method(name).filter(|guess| looks_like_event(name) || guess.ends_with(name))
+    nearest_method(name).filter(|guess| looks_like_event(name) || guess.strip_prefix("on_") == Some(name))
 }
 
 fn looks_like_event(name: &str) -> bool {
@@ -244,5 +246,18 @@ fn bare(ty: &Type) -> &Type {
         Type::Group(group) => bare(&group.elem),
         Type::Paren(paren) => bare(&paren.elem),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_helper_is_not_taken_for_a_misspelt_method() {
+        for helper in ["helper", "path", "entity", "completion", "response", "log", "request"] {
+            assert_eq!(meant(helper), None, "{helper}");
+        }
+        assert_eq!(meant("log_request"), Some("on_log_request"));
     }
 }
