@@ -1,0 +1,10 @@
+use bivalve::prelude::*;
+
+struct Audit;
+
+#[bivalve::module]
+impl Module for Audit {
+    fn on_begin_request(&self, _cx: &mut Context) -> Result<Flow>;
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+struct Audit;
+
+#[bivalve::module]
+impl Default for Audit {
+    fn default() -> Self {
+        Self
+    }
+}
+
+fn main() {}

@@ -1,0 +1,19 @@
+use std::rc::Rc;
+
+use bivalve::prelude::*;
+
+struct Audit;
+
+#[derive(Default)]
+struct Seen {
+    _sent: Rc<u64>,
+}
+
+#[bivalve::module(state = Seen)]
+impl Module for Audit {
+    fn on_begin_request(&self, _cx: &mut Context) -> Result<Flow> {
+        Ok(Flow::Continue)
+    }
+}
+
+fn main() {}

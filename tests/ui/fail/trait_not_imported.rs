@@ -1,0 +1,12 @@
+use bivalve::{Context, Flow, Result};
+
+struct Audit;
+
+#[bivalve::module]
+impl Module for Audit {
+    fn on_begin_request(&self, _cx: &mut Context) -> Result<Flow> {
+        Ok(Flow::Continue)
+    }
+}
+
+fn main() {}
