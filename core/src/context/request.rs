@@ -141,6 +141,12 @@ impl Request {
         }
     }
 
+    /// Takes out what was put back and not yet read, in order. For adapters that hand the body on.
+    #[must_use]
+    pub fn take_inserted(&mut self) -> Vec<Bytes> {
+        self.entity.drain(..).collect()
+    }
+
     pub(crate) fn start(&mut self, parts: Parts) {
         self.method = parts.method;
         self.url = parts.uri;

@@ -1,0 +1,310 @@
+//! Between the pipeline that makes a response and the body that hyper polls.
+//!
+//! Both are driven by one task: the body polls the pipeline, the pipeline puts parts into the [`Exchange`], the body takes
+//! them out. A part that is not the last completes when it has been taken, which is what holds a fast module back to
+//! the speed of a slow client.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context as Task, Poll, Waker};
+
+use bivalve_core::{
+    Completion, CompletionStatus, Context, Disconnector, EntityChunk, Host, ResponseHead, ResponsePart,
+};
+use bytes::Bytes;
+use http::{HeaderMap, Response};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use crate::detach::detach;
+use crate::file::FileReader;
+use crate::layer::Shared;
+use crate::{Body, BoxError};
+
+/// The rest of a request's run; it gives back the context for the next one.
+pub(crate) type RunFuture = Pin<Box<dyn Future<Output = Box<Context>> + Send>>;
+
+/// What passes from the pipeline to the body.
+#[derive(Default)]
+pub(crate) struct Exchange {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) head: Option<ResponseHead>,
+    /// A response that passes through untouched.
+    pub(crate) passed: Option<Response<Body>>,
+    pub(crate) chunks: Chunks,
+    /// The last part is in.
+    pub(crate) ended: bool,
+    pub(crate) reset: bool,
+    /// Nobody takes parts any more.
+    abandoned: bool,
+    /// Bytes of the part that is being taken.
+    sending: usize,
+    sender: Option<Waker>,
+}
+
+impl Exchange {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Entity on its way out: bytes, file ranges, then trailers.
+#[derive(Default)]
+pub(crate) struct Chunks {
+    queue: VecDeque<EntityChunk>,
+    file: Option<FileReader>,
+    trailers: Option<HeaderMap>,
+    remaining: u64,
+}
+
+impl Chunks {
+    fn push(&mut self, part: ResponsePart) {
+        self.remaining += part.chunks.iter().map(EntityChunk::len).sum::<u64>();
+        self.queue.extend(part.chunks);
+        self.trailers = part.trailers;
+    }
+
+    /// Bytes that are left.
+    pub(crate) fn remaining(&self) -> u64 {
+        self.remaining
+    }
+
+    /// Whether nothing is left, trailers included.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.remaining == 0 && self.trailers.is_none()
+    }
+
+    /// The common case: at most one piece of memory, and nothing after it.
+    pub(crate) fn into_single(mut self) -> Result<Bytes, Self> {
+        if self.trailers.is_some() || self.file.is_some() || self.queue.len() > 1 {
+            return Err(self);
+        }
+        match self.queue.pop_front() {
+            None => Ok(Bytes::new()),
+            Some(EntityChunk::Bytes(bytes)) => Ok(bytes),
+            Some(chunk) => {
+                self.queue.push_front(chunk);
+                Err(self)
+            }
+        }
+    }
+
+    /// The next frame; `None` when nothing is left now.
+    pub(crate) fn poll_frame(&mut self, task: &mut Task<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        loop {
+            if let Some(file) = &mut self.file {
+                match std::task::ready!(file.poll_read(task)) {
+                    Some(Ok(bytes)) => return self.data(bytes),
+                    Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                    None => self.file = None,
+                }
+            }
+            match self.queue.pop_front() {
+                Some(EntityChunk::Bytes(bytes)) if bytes.is_empty() => {}
+                Some(EntityChunk::Bytes(bytes)) => return self.data(bytes),
+                Some(EntityChunk::File(range)) => self.file = Some(FileReader::new(&range)),
+                // A kind of chunk this adapter does not know must not become a short body.
+                Some(_) => {
+                    return Poll::Ready(Some(Err("an entity chunk of a kind that cannot be sent".into())));
+                }
+                None => {
+                    return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
+                }
+            }
+        }
+    }
+
+    fn data(&mut self, bytes: Bytes) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.remaining = self.remaining.saturating_sub(bytes.len() as u64);
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
+    }
+}
+
+/// The host of a request that came through Tower.
+pub(crate) struct TowerHost {
+    exchange: Arc<Exchange>,
+    body: Body,
+    max: usize,
+    left: Bytes,
+}
+
+impl TowerHost {
+    pub(crate) fn new(body: Body) -> (Self, Arc<Exchange>) {
+        let exchange = Arc::new(Exchange::default());
+        (Self { exchange: Arc::clone(&exchange), body, max: 0, left: Bytes::new() }, exchange)
+    }
+
+    /// Another request in the same memory.
+    pub(crate) fn restart(&mut self, body: Body) -> Arc<Exchange> {
+        self.body = body;
+        self.left = Bytes::new();
+        if Arc::get_mut(&mut self.exchange).is_some() {
+            *self.exchange.lock() = State::default();
+        } else {
+            self.exchange = Arc::default();
+        }
+        Arc::clone(&self.exchange)
+    }
+
+    pub(crate) fn of(cx: &mut Context) -> Option<&mut Self> {
+        (cx.host_mut() as &mut dyn Any).downcast_mut()
+    }
+
+    /// The request's body, for a handler that reads it without the pipeline.
+    pub(crate) fn take_body(&mut self) -> Body {
+        let left = std::mem::take(&mut self.left);
+        let body = std::mem::take(&mut self.body);
+        if left.is_empty() { body } else { body.after(vec![left]) }
+    }
+}
+
+impl Host for TowerHost {
+    fn start_send(&mut self, part: ResponsePart) {
+        let mut state = self.exchange.lock();
+        let mut part = part;
+        if let Some(head) = part.head.take() {
+            state.head = Some(head);
+        }
+        state.sending =
+            usize::try_from(part.chunks.iter().map(EntityChunk::len).sum::<u64>()).unwrap_or(usize::MAX);
+        state.ended |= part.end;
+        state.chunks.push(part);
+    }
+
+    fn poll_send(&mut self, task: &mut Task<'_>) -> Poll<Completion> {
+        let mut state = self.exchange.lock();
+        let bytes = state.sending;
+        if state.reset || (state.abandoned && bytes > 0 && !state.ended) {
+            return Poll::Ready(Completion::failure(CompletionStatus::CONNECTION_ABORTED));
+        }
+        // The last part needs no waiting for: the body that takes it has all it needs.
+        if state.ended || state.abandoned || state.chunks.is_empty() {
+            return Poll::Ready(Completion::success(bytes));
+        }
+        match &mut state.sender {
+            Some(waker) => waker.clone_from(task.waker()),
+            None => state.sender = Some(task.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    fn start_read(&mut self, max: usize) {
+        self.max = max;
+    }
+
+    fn poll_read(&mut self, task: &mut Task<'_>) -> Poll<Result<Bytes, CompletionStatus>> {
+        while self.left.is_empty() {
+            match std::task::ready!(Pin::new(&mut self.body).poll_frame(task)) {
+                // Trailers of a request are dropped, as IIS does.
+                Some(Ok(frame)) => self.left = frame.into_data().unwrap_or_default(),
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "the request's body broke off");
+                    return Poll::Ready(Err(CompletionStatus::CONNECTION_ABORTED));
+                }
+                None => return Poll::Ready(Ok(Bytes::new())),
+            }
+        }
+        let at = self.left.len().min(self.max.max(1));
+        Poll::Ready(Ok(self.left.split_to(at)))
+    }
+
+    fn reset(&mut self) {
+        let mut state = self.exchange.lock();
+        state.reset = true;
+        state.chunks = Chunks::default();
+    }
+}
+
+/// A response that the pipeline is still making; polling the body drives it.
+pub(crate) struct Streaming {
+    run: Option<RunFuture>,
+    exchange: Arc<Exchange>,
+    shared: Arc<Shared>,
+    disconnector: Disconnector,
+    /// Bytes that are still to come, where the head announced a length.
+    expected: Option<u64>,
+}
+
+impl Streaming {
+    pub(crate) fn new(
+        run: RunFuture,
+        exchange: Arc<Exchange>,
+        shared: Arc<Shared>,
+        disconnector: Disconnector,
+        headers: &HeaderMap,
+    ) -> Self {
+        let expected = headers
+            .get(http::header::CONTENT_LENGTH)
+            .and_then(|v| v.to_str().ok())
+            .and_then(|v| v.parse().ok());
+        Self { run: Some(run), exchange, shared, disconnector, expected }
+    }
+
+    pub(crate) fn poll_frame(&mut self, task: &mut Task<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        loop {
+            if let Some(frame) = std::task::ready!(self.poll_part(task)) {
+                return Poll::Ready(frame);
+            }
+            let Some(run) = &mut self.run else { return Poll::Ready(None) };
+            let cx = std::task::ready!(run.as_mut().poll(task));
+            self.run = None;
+            self.shared.recycle(cx);
+        }
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        self.expected.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+
+    /// Takes from what is there. `None`: nothing, the pipeline has to go on.
+    #[allow(clippy::type_complexity, reason = "a frame, and whether there is one")]
+    fn poll_part(&mut self, task: &mut Task<'_>) -> Poll<Option<Option<Result<Frame<Bytes>, BoxError>>>> {
+        let mut state = self.exchange.lock();
+        if state.reset {
+            state.reset = false;
+            state.ended = true;
+            return Poll::Ready(Some(Some(Err("the response was reset".into()))));
+        }
+        let Some(frame) = std::task::ready!(state.chunks.poll_frame(task)) else {
+            let over = state.ended && self.run.is_none();
+            return Poll::Ready(if over { Some(None) } else { None });
+        };
+        if state.chunks.is_empty()
+            && let Some(sender) = state.sender.take()
+        {
+            sender.wake();
+        }
+        drop(state);
+        if let (Some(expected), Some(bytes)) =
+            (&mut self.expected, frame.as_ref().ok().and_then(Frame::data_ref))
+        {
+            *expected = expected.saturating_sub(bytes.len() as u64);
+        }
+        Poll::Ready(Some(Some(frame)))
+    }
+}
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        let Some(run) = self.run.take() else { return };
+        let mut state = self.exchange.lock();
+        state.abandoned = true;
+        // hyper drops a body as soon as it has the announced bytes, without asking for the end: that is no disconnect.
+        let complete = self.expected == Some(0) || (state.ended && state.chunks.is_empty());
+        let sender = state.sender.take();
+        drop(state);
+        if !complete {
+            self.disconnector.disconnect();
+        }
+        if let Some(sender) = sender {
+            sender.wake();
+        }
+        detach(run, &self.shared);
+    }
+}

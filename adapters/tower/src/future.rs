@@ -1,0 +1,114 @@
+//! The future of a response.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as Task, Poll};
+
+use bivalve_core::Disconnector;
+use http::{Response, StatusCode};
+
+use crate::Body;
+use crate::detach::detach;
+use crate::exchange::{Exchange, RunFuture, State, Streaming};
+use crate::layer::Shared;
+
+/// The future of [`ModuleService`](crate::ModuleService).
+///
+/// # Cancel safety
+///
+/// Dropping it before the response is there means that the client has gone: what runs is cancelled, and LogRequest and
+/// EndRequest run in the background.
+#[must_use = "futures do nothing unless polled"]
+pub struct ResponseFuture {
+    running: Option<Running>,
+}
+
+struct Running {
+    run: RunFuture,
+    exchange: Arc<Exchange>,
+    shared: Arc<Shared>,
+    disconnector: Disconnector,
+}
+
+impl ResponseFuture {
+    pub(crate) fn new(
+        run: RunFuture,
+        exchange: Arc<Exchange>,
+        shared: Arc<Shared>,
+        disconnector: Disconnector,
+    ) -> Self {
+        Self { running: Some(Running { run, exchange, shared, disconnector }) }
+    }
+}
+
+impl Future for ResponseFuture {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Self::Output> {
+        // Polled again after it was ready, which no caller may do, it stays pending.
+        let Some(running) = &mut self.running else { return Poll::Pending };
+        let over = running.run.as_mut().poll(task);
+        if over.is_pending() && running.exchange.lock().head.is_none() {
+            return Poll::Pending;
+        }
+        let Some(Running { run, exchange, shared, disconnector }) = self.running.take() else {
+            return Poll::Pending;
+        };
+        let response = match over {
+            Poll::Ready(cx) => {
+                let response = complete(&mut exchange.lock());
+                drop(exchange);
+                drop(run);
+                shared.recycle(cx);
+                response
+            }
+            Poll::Pending => {
+                let head = exchange.lock().head.take().unwrap_or_default();
+                let mut response = Response::new(());
+                *response.status_mut() = head.status;
+                *response.extensions_mut() = head.extensions;
+                let streaming = Streaming::new(run, exchange, shared, disconnector, &head.headers);
+                *response.headers_mut() = head.headers;
+                response.map(|()| Body::streaming(streaming))
+            }
+        };
+        Poll::Ready(Ok(response))
+    }
+}
+
+/// The response of a run that is over.
+fn complete(state: &mut State) -> Response<Body> {
+    if let Some(response) = state.passed.take() {
+        return response;
+    }
+    let head = state.head.take();
+    if head.is_none() || state.reset {
+        let mut response = Response::new(Body::broken());
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        return response;
+    }
+    let head = head.unwrap_or_default();
+    let mut response = Response::new(Body::chunks(std::mem::take(&mut state.chunks)));
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.headers;
+    *response.extensions_mut() = head.extensions;
+    response
+}
+
+impl Drop for ResponseFuture {
+    fn drop(&mut self) {
+        if let Some(Running { run, shared, disconnector, .. }) = self.running.take() {
+            disconnector.disconnect();
+            detach(run, &shared);
+        }
+    }
+}
+
+impl fmt::Debug for ResponseFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").field("done", &self.running.is_none()).finish_non_exhaustive()
+    }
+}

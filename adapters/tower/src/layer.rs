@@ -1,0 +1,172 @@
+//! The layer and its service.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::task::{Context as Task, Poll};
+
+use bivalve_core::{Connection, Context, Flow, Pipeline, Run};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body as HttpBody;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::exchange::{Exchange, TowerHost};
+use crate::serve::{pass, serve};
+use crate::{Body, BoxError, ResponseFuture};
+
+/// Contexts that are kept for the next request. More than run at a time are of no use; a context is about 1 KiB.
+const POOL: usize = 256;
+
+/// Puts a pipeline around a service.
+///
+/// The pipeline's own handler, if it has one, is not used: the inner service is the handler.
+///
+/// # Connection
+///
+/// Put an `Arc<`[`Connection`]`>` into the request's extensions and modules see its addresses, and keep values in
+/// connection scope; without one they see a connection of which nothing is known.
+#[derive(Clone)]
+pub struct ModuleLayer {
+    shared: Arc<Shared>,
+}
+
+impl ModuleLayer {
+    /// A layer of this pipeline.
+    #[must_use]
+    pub fn new(pipeline: Arc<Pipeline>) -> Self {
+        Self { shared: Arc::new(Shared { pipeline, pool: Mutex::default() }) }
+    }
+}
+
+impl<S> Layer<S> for ModuleLayer {
+    type Service = ModuleService<S>;
+
+    fn layer(&self, inner: S) -> ModuleService<S> {
+        ModuleService { inner, shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl fmt::Debug for ModuleLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ModuleLayer").field(&self.shared.pipeline).finish()
+    }
+}
+
+/// A service inside a pipeline. Made by [`ModuleLayer`].
+///
+/// It never fails: an error of the inner service becomes a response (500). Where a module resets the connection, the
+/// response has a body that fails at once, which makes hyper close the connection (HTTP/2: reset the stream).
+#[derive(Clone)]
+pub struct ModuleService<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+impl<S, B, R> Service<Request<B>> for ModuleService<S>
+where
+    S: Service<Request<Body>, Response = Response<R>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+    R: HttpBody<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, task: &mut Task<'_>) -> Poll<Result<(), Infallible>> {
+        // An inner service that has failed says so again when it is called, and then there is a request to answer.
+        self.inner.poll_ready(task).map(|_| Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> ResponseFuture {
+        // The one that was driven to readiness goes with the request, its clone stays for the next.
+        let clone = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, clone);
+        let (cx, exchange) = self.shared.context(request);
+        let disconnector = cx.disconnector();
+        let run = Box::pin(run(Run::new(cx), inner, Arc::clone(&exchange)));
+        ResponseFuture::new(run, exchange, Arc::clone(&self.shared), disconnector)
+    }
+}
+
+impl<S> fmt::Debug for ModuleService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ModuleService").field("pipeline", &self.shared.pipeline).finish_non_exhaustive()
+    }
+}
+
+/// One request from BeginRequest to EndRequest.
+async fn run<S, R>(mut run: Run, inner: S, exchange: Arc<Exchange>) -> Box<Context>
+where
+    S: Service<Request<Body>, Response = Response<R>>,
+    S::Error: Into<BoxError>,
+    R: HttpBody<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
+    if run.run_to_handler().await && run.wants_service() {
+        let guard = run.guard();
+        let cx = run.context_mut();
+        let untouched = !cx.pipeline().acts_after_handler()
+            && !cx.pipeline().raises(bivalve_core::Notification::ReadEntity)
+            && !cx.response().headers_sent()
+            && cx.response().chunks().is_empty();
+        let result = if untouched {
+            guard.run(pass(cx, inner)).await.map(|response| {
+                exchange.lock().passed = Some(response.map(Body::new));
+                Flow::Continue
+            })
+        } else {
+            guard.run(serve(cx, inner)).await
+        };
+        run.handled(result);
+    }
+    run.run_to_end().await;
+    run.into_context()
+}
+
+/// What all clones of a service share.
+pub(crate) struct Shared {
+    pipeline: Arc<Pipeline>,
+    pool: Mutex<Vec<Box<Context>>>,
+}
+
+impl Shared {
+    pub(crate) fn pipeline(&self) -> &Arc<Pipeline> {
+        &self.pipeline
+    }
+
+    /// A context whose request is over.
+    pub(crate) fn recycle(&self, cx: Box<Context>) {
+        // Another thread at the pool is no reason to wait: the context is dropped instead.
+        if let Ok(mut pool) = self.pool.try_lock()
+            && pool.len() < POOL
+        {
+            pool.push(cx);
+        }
+    }
+
+    fn context<B>(&self, request: Request<B>) -> (Box<Context>, Arc<Exchange>)
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let (parts, body) = request.into_parts();
+        let body = Body::new(body);
+        let connection = parts.extensions.get::<Arc<Connection>>().cloned();
+        let pooled = self.pool.try_lock().ok().and_then(|mut pool| pool.pop());
+        if let Some(mut cx) = pooled
+            && let Some(host) = TowerHost::of(&mut cx)
+        {
+            let exchange = host.restart(body);
+            cx.start(parts, connection);
+            return (cx, exchange);
+        }
+        let (host, exchange) = TowerHost::new(body);
+        (Context::new(&self.pipeline, Box::new(host), parts, connection.unwrap_or_default()), exchange)
+    }
+}

@@ -1,0 +1,175 @@
+//! A Tower service answers a request of the pipeline.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
+
+use bivalve_core::{Context, Error, Flow, Notification, Result};
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body::Body as HttpBody;
+use tower_service::Service;
+
+use crate::entity::{self, EntitySource};
+use crate::exchange::TowerHost;
+use crate::{Body, BoxError, headers};
+
+/// What one read for a handler asks for.
+const READ: usize = 64 * 1024;
+
+/// Gives the request to the service and its response to the context: buffered if it fits, else streamed.
+pub(crate) async fn serve<S, B>(cx: &mut Context, service: S) -> Result<Flow>
+where
+    S: Service<Request<Body>, Response = Response<B>>,
+    S::Error: Into<BoxError>,
+    B: HttpBody<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let (request, source) = request(cx);
+    let head_only = *request.method() == Method::HEAD;
+    let response = drive(cx, source.as_ref(), pin!(call(service, request))).await?;
+    let (parts, body) = response.into_parts();
+    take_head(cx, parts);
+    write_body(cx, source.as_ref(), body, head_only).await?;
+    Ok(Flow::Continue)
+}
+
+/// As `serve`, for a pipeline in which nothing acts after the handler: the response itself, its body untouched.
+pub(crate) async fn pass<S, B>(cx: &mut Context, service: S) -> Result<Response<B>>
+where
+    S: Service<Request<Body>, Response = Response<B>>,
+    S::Error: Into<BoxError>,
+{
+    let body = request_body(cx);
+    let request = cx.handler_request(false).map(|()| body);
+    let mut response = call(service, request).await?;
+    let head = cx.take_response_head();
+    let handler = std::mem::take(response.headers_mut());
+    *response.headers_mut() = headers::merge(head.headers, handler);
+    Ok(response)
+}
+
+async fn call<S, B>(mut service: S, request: Request<Body>) -> Result<Response<B>>
+where
+    S: Service<Request<Body>, Response = Response<B>>,
+    S::Error: Into<BoxError>,
+{
+    // A clone of a ready service need not be ready itself.
+    poll_fn(|task| service.poll_ready(task)).await.map_err(failed)?;
+    service.call(request).await.map_err(failed)
+}
+
+fn failed(error: impl Into<BoxError>) -> Error {
+    Error::new(StatusCode::INTERNAL_SERVER_ERROR, error)
+}
+
+/// The request for the service. With modules at ReadEntity, or a host that is not Tower's, its body asks back.
+fn request(cx: &mut Context) -> (Request<Body>, Option<EntitySource>) {
+    let keep = cx.pipeline().acts_after_handler();
+    let direct = !cx.pipeline().raises(Notification::ReadEntity) && TowerHost::of(cx).is_some();
+    let (body, source) = if direct {
+        (request_body(cx), None)
+    } else {
+        let (source, body) = entity::channel();
+        (Body::entity(body), Some(source))
+    };
+    (cx.handler_request(keep).map(|()| body), source)
+}
+
+/// What is left of the request's body, behind what modules have put back.
+fn request_body(cx: &mut Context) -> Body {
+    let inserted = cx.request_mut().take_inserted();
+    match TowerHost::of(cx) {
+        Some(host) => host.take_body().after(inserted),
+        None => Body::empty().after(inserted),
+    }
+}
+
+fn take_head(cx: &mut Context, parts: http::response::Parts) {
+    let response = cx.response_mut();
+    response.set_status(parts.status);
+    let modules = std::mem::take(response.headers_mut());
+    *response.headers_mut() = headers::merge(modules, parts.headers);
+    *response.extensions_mut() = parts.extensions;
+}
+
+async fn write_body<B>(
+    cx: &mut Context,
+    source: Option<&EntitySource>,
+    body: B,
+    head_only: bool,
+) -> Result<()>
+where
+    B: HttpBody<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let exact = body.size_hint().exact();
+    let limit = cx.application().response_buffer_limit() as u64;
+    let buffered = exact.is_some_and(|size| size <= limit) && cx.response().is_buffering();
+    if !buffered {
+        if head_only {
+            // The rest would be thrown away, and may have no end.
+            return Ok(());
+        }
+        cx.response_mut().disable_buffering();
+        cx.flush().await?;
+    }
+    let mut body = pin!(body);
+    while let Some(frame) = drive(cx, source, poll_fn(|task| next_frame(body.as_mut(), task))).await? {
+        match frame.into_data() {
+            Ok(data) => {
+                cx.write(data).await?;
+            }
+            Err(frame) => {
+                if let Ok(trailers) = frame.into_trailers() {
+                    cx.response_mut().trailers_mut().extend(trailers);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+type MaybeFrame = Option<http_body::Frame<Bytes>>;
+
+fn next_frame<B>(body: Pin<&mut B>, task: &mut std::task::Context<'_>) -> Poll<Result<MaybeFrame>>
+where
+    B: HttpBody<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    body.poll_frame(task).map(|frame| frame.transpose().map_err(failed))
+}
+
+/// Polls a part of the handler, and reads the request's body for it whenever it asks.
+///
+/// A read that is under way when the handler is done is dropped; what it brings stays in the context.
+async fn drive<T>(
+    cx: &mut Context,
+    source: Option<&EntitySource>,
+    mut handler: impl Future<Output = Result<T>> + Unpin,
+) -> Result<T> {
+    let Some(source) = source else { return handler.await };
+    loop {
+        let done = poll_fn(|task| match Pin::new(&mut handler).poll(task) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending if source.is_wanted(task) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await;
+        if let Some(done) = done {
+            return done;
+        }
+        let mut read = pin!(cx.read_entity(READ));
+        let step = poll_fn(|task| {
+            if let Poll::Ready(done) = Pin::new(&mut handler).poll(task) {
+                return Poll::Ready(Err(done));
+            }
+            read.as_mut().poll(task).map(Ok)
+        })
+        .await;
+        match step {
+            Ok(read) => source.give(read.map_err(Error::into_boxed)),
+            Err(done) => return done,
+        }
+    }
+}
