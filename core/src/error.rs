@@ -74,6 +74,8 @@ pub enum ErrorKind {
     HeadersSent,
     /// A header name or value that cannot be sent: CR, LF, NUL and other control characters among them.
     InvalidHeader,
+    /// A server variable with a name or value that IIS would not take.
+    InvalidServerVariable,
     /// A status outside 200–599 (101 for an upgrade excepted), or none at all.
     InvalidStatus,
     /// A redirect or rewrite to something that is no URL.

@@ -20,7 +20,7 @@ use crate::{Completion, CompletionStatus, EntityChunk};
 ///   there and drops every `Transfer-Encoding`; the body of an answer to `HEAD`, and of 204 and 304, is the host's to
 ///   leave out.
 /// - `poll_*` is only called after `start_*`, and returns `Ready` once for each.
-/// - A client that goes away is reported through [`Signal::disconnect`](crate::Signal::disconnect).
+/// - A client that goes away is reported through [`Disconnector::disconnect`](crate::Disconnector::disconnect).
 pub trait Host: Any + Send {
     /// Starts to send a part of the response. No send is outstanding when it is called.
     fn start_send(&mut self, part: ResponsePart);

@@ -112,7 +112,7 @@ fn registration(args: &Args, registered: impl Iterator<Item = TokenStream>) -> T
         quote! {
             fn per_request_state<State>()
             where
-                State: ::core::default::Default + ::core::marker::Send + 'static,
+                State: ::core::default::Default + ::core::marker::Send + ::core::marker::Sync + 'static,
             {
             }
             #check;

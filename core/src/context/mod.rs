@@ -12,7 +12,7 @@ mod state;
 use std::any::Any;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub use self::children::{ChildRequest, ChildResponse};
 pub(crate) use self::frame::{Frame, ModuleId, StartedOperation};
@@ -42,7 +42,8 @@ use crate::{
 /// IIS counterpart: `IHttpContext`.
 pub struct Context {
     pub(crate) pipeline: Arc<Pipeline>,
-    pub(crate) host: Box<dyn Host>,
+    /// Never locked: it makes a context `Sync`, so that a module may lend it to an async helper by `&`.
+    host: Mutex<Box<dyn Host>>,
     request: Request,
     response: Response,
     user: Option<User>,
@@ -110,7 +111,7 @@ impl Context {
     ) -> Box<Self> {
         let mut cx = Box::new(Self {
             pipeline: Arc::clone(pipeline),
-            host,
+            host: Mutex::new(host),
             request: Request::default(),
             response: Response::default(),
             user: None,
@@ -217,18 +218,18 @@ impl Context {
     /// Each registration has its own: two instances of one module type do not share. It is dropped when the request ends.
     ///
     /// IIS counterpart: the fields of a `CHttpModule`, dropped by `Dispose`.
-    pub fn state_mut<T: Any + Send + Default>(&mut self) -> &mut T {
+    pub fn state_mut<T: Any + Send + Sync + Default>(&mut self) -> &mut T {
         self.states.get_or_default(self.frame.module)
     }
 
     /// This module's state for this request, to be read.
-    pub fn state<T: Any + Send + Default>(&mut self) -> &T {
+    pub fn state<T: Any + Send + Sync + Default>(&mut self) -> &T {
         self.state_mut()
     }
 
     /// The state of this type, whichever module owns it; `None` when no module has made one. Read-only.
     #[must_use]
-    pub fn state_of<T: Any + Send>(&self) -> Option<&T> {
+    pub fn state_of<T: Any + Send + Sync>(&self) -> Option<&T> {
         self.states.find()
     }
 
@@ -374,8 +375,8 @@ impl Context {
     /// # Errors
     ///
     /// [`ErrorKind::MapPath`](crate::ErrorKind::MapPath) for everything that could mean another file on either
-    /// system: dot segments, encoded slashes, backslashes, NUL, drive letters, device names. Its status is 400 or
-    /// 404. Errors of modules at MapPath, and [`NestingTooDeep`](crate::ErrorKind::NestingTooDeep).
+    /// system: dot segments, encoded slashes, backslashes, NUL, drive letters, device names. Its status is 400, 404
+    /// or 414. Errors of modules at MapPath, and [`NestingTooDeep`](crate::ErrorKind::NestingTooDeep).
     ///
     /// IIS counterpart: `MapPath`.
     pub fn map_path(&mut self, url: &str) -> Result<PathBuf> {
@@ -430,7 +431,7 @@ impl Context {
     pub fn reset_connection(&mut self) {
         self.response.set_progress(Progress::Reset);
         self.response.clear_entity();
-        self.host.reset();
+        self.host_mut().reset();
     }
 
     /// The time each module has taken so far, by name, if the pipeline [measures](crate::PipelineBuilder::measure) it.
@@ -467,7 +468,7 @@ impl Context {
     /// The host, for the adapter that made it.
     #[must_use]
     pub fn host_mut(&mut self) -> &mut dyn Host {
-        &mut *self.host
+        &mut **self.host.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Records every event from now on. For test hosts.
@@ -525,5 +526,19 @@ impl fmt::Debug for Context {
             .field("event", &self.frame.event)
             .field("user", &self.user.as_ref().map(User::name))
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_context_may_cross_threads_and_be_shared() {
+        fn is<T: Send + Sync>() {}
+        is::<Context>();
+        is::<crate::Run>();
+        is::<CompletionHandle>();
+        is::<Disconnected>();
     }
 }

@@ -115,7 +115,7 @@ impl Context {
             trailers: if end { response.take_trailers() } else { None },
         };
         response.set_progress(if end { Progress::Ended } else { Progress::HeadersSent });
-        self.host.start_send(part);
+        self.host_mut().start_send(part);
         self.outstanding.send = true;
         let completion = self.finish_send().await;
         self.note_completion("Send", completion);
@@ -134,7 +134,7 @@ impl Context {
     }
 
     async fn finish_send(&mut self) -> Completion {
-        let completion = poll_fn(|task| self.host.poll_send(task)).await;
+        let completion = poll_fn(|task| self.host_mut().poll_send(task)).await;
         self.outstanding.send = false;
         self.response_mut().count_sent(completion.bytes() as u64);
         completion
@@ -166,10 +166,10 @@ impl Context {
             return Err(Error::disconnected());
         }
         if !self.outstanding.read {
-            self.host.start_read(max);
+            self.host_mut().start_read(max);
             self.outstanding.read = true;
         }
-        let read = poll_fn(|task| self.host.poll_read(task)).await;
+        let read = poll_fn(|task| self.host_mut().poll_read(task)).await;
         self.outstanding.read = false;
         let data = match read {
             Ok(data) => data,

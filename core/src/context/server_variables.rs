@@ -128,21 +128,21 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidHeader`], which variables often become, for a name that is empty or has other characters
+    /// [`ErrorKind::InvalidServerVariable`] for a name that is empty or has other characters
     /// than ASCII letters, digits, `_` and `-`, and for a value with CR, LF or NUL.
     ///
     /// IIS counterpart: `SetServerVariable`.
     pub fn set_server_variable(&mut self, name: &str, value: impl Into<String>) -> Result<()> {
         if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
             return Err(Error::framework(
-                ErrorKind::InvalidHeader,
+                ErrorKind::InvalidServerVariable,
                 format!("server variable {name:?}: a name has only ASCII letters, digits, '_' and '-'"),
             ));
         }
         let value = value.into();
         if value.contains(['\r', '\n', '\0']) {
             return Err(Error::framework(
-                ErrorKind::InvalidHeader,
+                ErrorKind::InvalidServerVariable,
                 format!("server variable {name}: the value {value:?} has a CR, LF or NUL"),
             ));
         }

@@ -20,18 +20,18 @@ struct Slot {
     value: Box<dyn Value>,
 }
 
-trait Value: Any + Send {
+trait Value: Any + Send + Sync {
     fn clear(&mut self);
 }
 
-impl<T: Any + Send> Value for Option<T> {
+impl<T: Any + Send + Sync> Value for Option<T> {
     fn clear(&mut self) {
         *self = None;
     }
 }
 
 impl StateStore {
-    pub(crate) fn get_or_default<T: Any + Send + Default>(&mut self, module: ModuleId) -> &mut T {
+    pub(crate) fn get_or_default<T: Any + Send + Sync + Default>(&mut self, module: ModuleId) -> &mut T {
         let type_id = TypeId::of::<T>();
         let found = self.slots.iter().position(|slot| slot.module == module && slot.type_id == type_id);
         let index = found.unwrap_or_else(|| {
@@ -46,7 +46,7 @@ impl StateStore {
     }
 
     /// The live state of this type, whichever module owns it.
-    pub(crate) fn find<T: Any + Send>(&self) -> Option<&T> {
+    pub(crate) fn find<T: Any + Send + Sync>(&self) -> Option<&T> {
         let type_id = TypeId::of::<T>();
         self.slots.iter().filter(|slot| slot.type_id == type_id).find_map(|slot| {
             let value: &dyn Any = &*slot.value;
@@ -82,12 +82,12 @@ impl fmt::Debug for StateStore {
 #[derive(Default)]
 pub struct TypeMap {
     // A request shares a handful of values: a scan beats a hash.
-    values: Vec<(TypeId, Box<dyn Any + Send>)>,
+    values: Vec<(TypeId, Box<dyn Any + Send + Sync>)>,
 }
 
 impl TypeMap {
     /// Puts a value in, and hands back the one of the same type that was there.
-    pub fn insert<T: Any + Send>(&mut self, value: T) -> Option<T> {
+    pub fn insert<T: Any + Send + Sync>(&mut self, value: T) -> Option<T> {
         let old = self.remove();
         self.values.push((TypeId::of::<T>(), Box::new(value)));
         old
@@ -95,18 +95,18 @@ impl TypeMap {
 
     /// The value of this type.
     #[must_use]
-    pub fn get<T: Any + Send>(&self) -> Option<&T> {
+    pub fn get<T: Any + Send + Sync>(&self) -> Option<&T> {
         self.values.iter().find(|v| v.0 == TypeId::of::<T>())?.1.downcast_ref()
     }
 
     /// The value of this type, to be changed.
     #[must_use]
-    pub fn get_mut<T: Any + Send>(&mut self) -> Option<&mut T> {
+    pub fn get_mut<T: Any + Send + Sync>(&mut self) -> Option<&mut T> {
         self.values.iter_mut().find(|v| v.0 == TypeId::of::<T>())?.1.downcast_mut()
     }
 
     /// Takes the value of this type out.
-    pub fn remove<T: Any + Send>(&mut self) -> Option<T> {
+    pub fn remove<T: Any + Send + Sync>(&mut self) -> Option<T> {
         let index = self.values.iter().position(|v| v.0 == TypeId::of::<T>())?;
         self.values.swap_remove(index).1.downcast().ok().map(|value| *value)
     }
