@@ -4,7 +4,8 @@
 use std::sync::{Arc, Mutex};
 
 use bivalve_core::{
-    Context, EntityRead, Event, Flow, Module, Notification, Outcome, Pipeline, PipelineBuilder, Registration, Sending,
+    Context, EntityRead, Event, Flow, Module, Notification, Outcome, Pipeline, PipelineBuilder, Registration,
+    Sending,
 };
 use bivalve_tower::{Body, BoxError, ModuleLayer, ModuleService};
 use bytes::Bytes;
@@ -51,7 +52,11 @@ impl Module for Recorder {
     }
     fn on_send_response<'a>(&'a self, cx: &'a mut Context, sending: &'a mut Sending) -> Outcome<'a> {
         let chunks = cx.response().entity_len();
-        let text = format!("SendResponse headers={} more={} bytes={chunks}", sending.headers_being_sent(), sending.more_data());
+        let text = format!(
+            "SendResponse headers={} more={} bytes={chunks}",
+            sending.headers_being_sent(),
+            sending.more_data()
+        );
         self.log.lock().unwrap().push(text);
         Outcome::CONTINUE
     }
