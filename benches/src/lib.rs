@@ -1,0 +1,13 @@
+//! What Bivalve costs, against its peers, in one interleaved run: `cargo xtask bench`.
+//!
+//! Absolute times drift from machine to machine, and on one machine from minute to minute. So every figure comes from
+//! rounds in which all contenders take turns, the median over the rounds is reported, and only ratios count. That is
+//! why neither criterion nor divan drives this: they finish one contender before they begin the next.
+
+#![forbid(unsafe_code)]
+
+pub mod dispatch;
+pub mod load;
+pub mod measure;
+pub mod peers;
+pub mod report;

@@ -1,0 +1,75 @@
+//! `cargo xtask bench`: measures, and writes `benches/RESULTS.md`.
+
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use bivalve_benches::peers::Peer;
+use bivalve_benches::{dispatch, load, report};
+
+fn main() -> io::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["serve", peer] => Peer::from_key(peer).ok_or_else(|| unknown(peer))?.serve(|| 0),
+        [] => measure(),
+        [other, ..] => Err(unknown(other)),
+    }
+}
+
+fn unknown(argument: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, format!("{argument:?} is not known: run without arguments"))
+}
+
+fn measure() -> io::Result<()> {
+    let program = std::env::current_exe()?;
+    eprintln!("building the allocation counter …");
+    let counting = build_counting(&program)?;
+    eprintln!("dispatch …");
+    let times = dispatch::time();
+    let allocations = counted_dispatch(&counting, &times)?;
+    eprintln!("servers …");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = tokio::task::LocalSet::new();
+    let costs = local.block_on(&runtime, load::compare(&program, &counting))?;
+    let text = report::markdown(&machine(), &times, &allocations, &costs);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("RESULTS.md");
+    std::fs::write(&path, &text)?;
+    println!("{text}\nwritten to benches/RESULTS.md");
+    Ok(())
+}
+
+/// The program that counts allocations is another one, so that counting slows nobody down here.
+fn build_counting(program: &Path) -> io::Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .args(["build", "--release", "--package", "bivalve-benches", "--bin", "counting"])
+        .status()?;
+    if !built.success() {
+        return Err(io::Error::other("the allocation counter could not be built"));
+    }
+    Ok(program.with_file_name("counting"))
+}
+
+fn counted_dispatch(counting: &Path, times: &report::Figures) -> io::Result<Vec<(&'static str, f64)>> {
+    let output = Command::new(counting).arg("dispatch").output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut figures = Vec::new();
+    for (name, _) in times {
+        let figure = text
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .find(|(key, _)| key == name)
+            .and_then(|(_, value)| value.parse().ok())
+            .ok_or_else(|| io::Error::other(format!("no allocation count of {name}")))?;
+        figures.push((*name, figure));
+    }
+    Ok(figures)
+}
+
+fn machine() -> String {
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    format!("{cores} cores, Linux {}", kernel.trim())
+}
