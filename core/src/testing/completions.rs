@@ -110,13 +110,8 @@ impl Completions {
     /// An empty list.
     #[must_use]
     pub fn new(order: CompletionOrder) -> Self {
-        let list = List {
-            order,
-            random: Random::new(0),
-            next_id: 0,
-            now: Duration::ZERO,
-            entries: Vec::new(),
-        };
+        let list =
+            List { order, random: Random::new(0), next_id: 0, now: Duration::ZERO, entries: Vec::new() };
         let completions = Self { list: Arc::new(Mutex::new(list)) };
         completions.set_order(order);
         completions

@@ -251,6 +251,14 @@ impl TestRequest {
 
 const OVER: &str = "the request is over and its context is gone: run_until(Step::Done) stops before that";
 
+impl Drop for TestRequest {
+    fn drop(&mut self) {
+        // First what waits, with the operations it still polls.
+        self.state = State::Over;
+        self.control.exchange.close();
+    }
+}
+
 impl fmt::Debug for TestRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {

@@ -47,11 +47,8 @@ fn diff(expected: &[&str], actual: &[&str]) -> String {
     let mut common = vec![vec![0_usize; actual.len() + 1]; expected.len() + 1];
     for (i, line) in expected.iter().enumerate().rev() {
         for (j, other) in actual.iter().enumerate().rev() {
-            common[i][j] = if line == other {
-                common[i + 1][j + 1] + 1
-            } else {
-                common[i + 1][j].max(common[i][j + 1])
-            };
+            common[i][j] =
+                if line == other { common[i + 1][j + 1] + 1 } else { common[i + 1][j].max(common[i][j + 1]) };
         }
     }
     let (mut i, mut j) = (0, 0);
