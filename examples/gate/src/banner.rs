@@ -1,0 +1,89 @@
+//! What is printed at the start.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+
+use gate::{GUEST, Guest};
+
+/// Tells where the server is and, when nobody was configured, how to log in. The only place that shows a secret.
+pub(crate) fn print(addr: SocketAddr, guest: Option<&Guest>, logs: &Path) {
+    // Nobody may be reading.
+    let _ = io::stdout().write_all(text(addr, guest, logs).as_bytes());
+}
+
+fn text(addr: SocketAddr, guest: Option<&Guest>, logs: &Path) -> String {
+    let url = format!("http://{}/", reachable(addr));
+    let mut text = format!(
+        "gate {} listens at {url}\nThe access log is in {}.\n\n",
+        env!("CARGO_PKG_VERSION"),
+        logs.display()
+    );
+    let Some(Guest { password, token }) = guest else { return text };
+    // Writing to a String cannot fail.
+    let _ = write!(
+        text,
+        "\
+No users are configured, so here is one until the server ends:
+
+  user      {GUEST}
+  password  {password}
+  token     {token}
+
+  curl -u {GUEST}:{password} {url}
+  curl -H 'Authorization: Bearer {token}' {url}api/time
+
+"
+    );
+    if !addr.ip().is_loopback() {
+        text.push_str(
+            "Passwords and tokens pass the network as they are: put something that speaks HTTPS in front.\n\n",
+        );
+    }
+    text
+}
+
+/// An address that listens everywhere is no address to go to.
+fn reachable(addr: SocketAddr) -> SocketAddr {
+    let ip = match addr.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, addr.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(addr: &str, guest: Option<&Guest>) -> String {
+        text(addr.parse().expect("an address"), guest, Path::new("logs"))
+    }
+
+    #[test]
+    fn the_curl_lines_are_ready_to_use() {
+        let guest = Guest { password: "pass".into(), token: "tok".into() };
+        let text = printed("127.0.0.1:8080", Some(&guest));
+        assert!(text.contains("\n  curl -u guest:pass http://127.0.0.1:8080/\n"), "{text}");
+        assert!(
+            text.contains("\n  curl -H 'Authorization: Bearer tok' http://127.0.0.1:8080/api/time\n"),
+            "{text}"
+        );
+        assert!(!text.contains("HTTPS"));
+    }
+
+    #[test]
+    fn an_address_that_listens_everywhere_is_shown_as_this_machine() {
+        let guest = Guest { password: "pass".into(), token: "tok".into() };
+        let text = printed("0.0.0.0:80", Some(&guest));
+        assert!(text.contains("http://127.0.0.1:80/") && text.contains("HTTPS"), "{text}");
+        assert!(printed("[::]:80", None).contains("http://[::1]:80/"));
+    }
+
+    #[test]
+    fn nothing_is_told_when_users_are_configured() {
+        assert!(!printed("127.0.0.1:8080", None).contains("curl"));
+    }
+}

@@ -1,0 +1,170 @@
+//! Everything put together.
+
+use std::error::Error;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bivalve::Pipeline;
+use bivalve::tower::{ModuleLayer, ModuleService};
+use tokio::sync::{mpsc, watch};
+use tower::Layer;
+
+use crate::app;
+use crate::config::Config;
+use crate::modules::access_log::{AccessLog, AccessLogConfig, Field, LogSender, LogWriter, ReceivedBytes};
+use crate::modules::authentication::{Authentication, Passwords, TokenConfig, TokenHash};
+use crate::modules::request_id::RequestIds;
+use crate::modules::security_headers::SecurityHeaders;
+use crate::modules::server_timing::{Audience, ServerTiming};
+use crate::server::{Server, Stopped};
+
+/// A server that listens, with its modules and its application.
+pub struct Gate {
+    server: Server,
+    service: ModuleService<Router>,
+    stopping: watch::Sender<bool>,
+    log: LogWriter,
+    guest: Option<Guest>,
+}
+
+/// Who may log in when nobody was configured: made at each start, and shown to whoever started the server.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Guest {
+    /// The password of the user `guest`.
+    pub password: String,
+    /// A bearer token of the same user.
+    pub token: String,
+}
+
+impl Gate {
+    /// Reads the users, opens the log, builds the pipeline, and listens.
+    ///
+    /// # Errors
+    ///
+    /// With a text that says what is wrong, and where.
+    pub async fn start(mut config: Config) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let (passwords, guest) = who_may_enter(&mut config)?;
+        let log = LogWriter::start(&config.access_log).map_err(|error| {
+            let folder = config.access_log.directory.display();
+            format!("cannot write the access log in {folder}: {error}. Choose another folder with --log-dir")
+        })?;
+        let pipeline = pipeline(&config, passwords, log.sender())?;
+        let (stopping, stops) = watch::channel(false);
+        let service = ModuleLayer::new(pipeline).layer(app::router(&config.app, stops));
+        let server = Server::bind(config.listen, &config.server).await?;
+        Ok(Self { server, service, stopping, log, guest })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.server.addr()
+    }
+
+    /// Who may log in, when nobody was configured.
+    #[must_use]
+    pub fn guest(&self) -> Option<&Guest> {
+        self.guest.as_ref()
+    }
+
+    /// Serves until the first order; the second one ends the waiting for requests. Writes the log to its end.
+    pub async fn run(self, orders: mpsc::Receiver<()>) -> Stopped {
+        let stopped = self.server.run(self.service, &self.stopping, orders).await;
+        let lost = self.log.sender();
+        // The thread may wait for a disk; the runtime must not.
+        let closed = tokio::task::spawn_blocking(|| self.log.close(LOG_DEADLINE)).await;
+        if !closed.unwrap_or_default() {
+            tracing::error!("the access log was not written to its end within {LOG_DEADLINE:?}");
+        }
+        if lost.lost() > 0 {
+            tracing::error!(lines = lost.lost(), "lines are missing in the access log");
+        }
+        stopped
+    }
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate").field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Guest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Guest(..)")
+    }
+}
+
+/// The modules, in the order in which they see a request.
+///
+/// # Errors
+///
+/// When nobody could log in, or the system has no random bytes.
+pub fn pipeline(
+    config: &Config,
+    passwords: Passwords,
+    log: LogSender,
+) -> Result<Arc<Pipeline>, Box<dyn Error + Send + Sync>> {
+    let software = concat!("Bivalve gate/", env!("CARGO_PKG_VERSION"));
+    let mut pipeline = Pipeline::builder()
+        .server(bivalve::Server::new().software(software))
+        .module("ServerTiming", ServerTiming::new(&config.server_timing))
+        .module("RequestId", RequestIds::new(&config.request_id))
+        .module("AccessLog", AccessLog::new(&config.access_log, log))
+        .module("SecurityHeaders", SecurityHeaders::new(&config.security_headers))
+        .module("Authentication", Authentication::new(&config.authentication, passwords)?);
+    if counts_received(&config.access_log) {
+        pipeline = pipeline.module("ReceivedBytes", ReceivedBytes);
+    }
+    if config.server_timing.audience != Audience::Nobody {
+        let start = Instant::now();
+        pipeline = pipeline.measure(move || start.elapsed());
+    }
+    Ok(pipeline.build()?)
+}
+
+fn counts_received(config: &AccessLogConfig) -> bool {
+    config.fields.contains(&Field::BytesReceived)
+}
+
+/// The configured users; a guest when there is neither a password file nor a token.
+fn who_may_enter(config: &mut Config) -> Result<(Passwords, Option<Guest>), Box<dyn Error + Send + Sync>> {
+    let authentication = &mut config.authentication;
+    if let Some(file) = &authentication.users {
+        return Ok((Passwords::read(file)?, None));
+    }
+    if !authentication.tokens.is_empty() {
+        return Ok((Passwords::parse("")?, None));
+    }
+    let guest = Guest { password: random::<12>()?, token: token()? };
+    let passwords = Passwords::parse(&Passwords::line(GUEST, &guest.password)?)?;
+    authentication.tokens.push(TokenConfig { name: GUEST.into(), sha256: TokenHash::of(&guest.token) });
+    Ok((passwords, Some(guest)))
+}
+
+/// A fresh bearer token: 256 random bits.
+///
+/// # Errors
+///
+/// When the system has no random bytes.
+pub fn token() -> Result<String, getrandom::Error> {
+    random::<32>()
+}
+
+/// Random letters, digits, `-` and `_`.
+fn random<const BYTES: usize>() -> Result<String, getrandom::Error> {
+    let mut bytes = [0; BYTES];
+    getrandom::fill(&mut bytes)?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// The user that is made when nobody was configured.
+pub const GUEST: &str = "guest";
+
+/// For the last lines of the log.
+const LOG_DEADLINE: Duration = Duration::from_secs(5);

@@ -1,0 +1,62 @@
+//! `gate`: the server.
+
+#![forbid(unsafe_code)]
+
+mod banner;
+mod cli;
+mod signals;
+
+use std::error::Error;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use gate::Gate;
+use gate::config::Config;
+use gate::server::Stopped;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Some(Command::Token { ref name }) => cli::token(name),
+        Some(Command::User { ref name }) => cli::user(name),
+        None => cli.config().map_err(Into::into).and_then(serve),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody may be reading; then the exit code says it.
+            let _ = writeln!(io::stderr(), "gate: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(config: Config) -> Result<(), Box<dyn Error + Send + Sync>> {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")))
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let stopped = runtime.block_on(async {
+        // Before anything is printed: who reads the address may send a signal at once.
+        let orders = signals::orders()?;
+        let logs = config.access_log.directory.clone();
+        let gate = Gate::start(config).await?;
+        banner::print(gate.addr(), gate.guest(), &logs);
+        Ok::<_, Box<dyn Error + Send + Sync>>(gate.run(orders).await)
+    });
+    // A verification of a password that nobody waits for any more is not waited for either.
+    runtime.shutdown_background();
+    match stopped? {
+        Stopped { connections: 0, .. } => tracing::info!("stopped; every request was answered"),
+        Stopped { connections, requests } => {
+            tracing::warn!(connections, requests, "stopped; what had not ended in time was cut");
+        }
+    }
+    Ok(())
+}

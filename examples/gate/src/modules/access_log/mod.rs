@@ -1,0 +1,38 @@
+//! Writes the access log in the W3C extended format, as IIS does.
+//!
+//! Runs at [`LogRequest`](bivalve::Notification::LogRequest), which every request reaches. A line is made there and
+//! handed to a [`LogWriter`], a thread of its own behind a bounded queue: neither a slow nor a full disk makes a
+//! request wait. What cannot be written is counted, and the number goes to the trace and into the log.
+//!
+//! # What ours means where IIS's differs
+//!
+//! | field | here | IIS |
+//! |---|---|---|
+//! | `date`, `time` | when the request was logged, in UTC | the same |
+//! | `cs-uri-stem` | the path as the client sent it, still encoded | decoded |
+//! | `sc-bytes` | entity body only: what has left, and what will leave after LogRequest because it is buffered; 0 for `HEAD` | headers as well, after the last byte |
+//! | `cs-bytes` | entity body only, as far as it was read | headers as well |
+//! | `sc-win32-status` | 1326 for 401.1, 5 for 401.2, 2 for 404, 64 when the client has gone, else 0 | what the module or the kernel reported |
+//! | `time-taken` | from BeginRequest to LogRequest, in milliseconds | includes the network |
+//! | `x-request-id` | the id that [`RequestIds`](super::request_id::RequestIds) gave | no such field |
+//!
+//! A value has its spaces replaced by `+`, as in IIS; control characters, whatever is not ASCII and a `#` at the start of
+//! a line are percent-encoded, so that no client can forge a line, a field or a directive.
+//!
+//! # Same on both hosts
+//!
+//! IIS: replaces the log of http.sys. Differences: none.
+
+mod config;
+mod field;
+mod file;
+mod module;
+mod received;
+mod writer;
+
+pub use self::config::{AccessLogConfig, Rotation};
+pub use self::field::{Field, UnknownField};
+pub use self::file::{LogFile, RotatingFile};
+pub use self::module::AccessLog;
+pub use self::received::ReceivedBytes;
+pub use self::writer::{LogSender, LogWriter};

@@ -1,0 +1,28 @@
+//! Finds out who asks: Basic against a file of Argon2 hashes, and bearer tokens known by their SHA-256.
+//!
+//! Runs at [`AuthenticateRequest`](bivalve::Notification::AuthenticateRequest). A request without credentials is
+//! answered with 401 and sub-status 2, one with wrong credentials with 401 and sub-status 1, as in IIS; the
+//! configured open paths pass without a user. The handler finds a [`User`](bivalve::User).
+//!
+//! # What a password costs
+//!
+//! Argon2 is meant to be expensive, so it runs on the blocking pool, and a [`Verifier`](verifier::Verifier) bounds
+//! how many run and how many wait; above that the answer is 503. An unknown user costs as much as a known one.
+//! Right credentials are remembered for a while: [`cache`] says why that is safe.
+//!
+//! # Same on both hosts
+//!
+//! IIS: replaces BasicAuthenticationModule and AnonymousAuthenticationModule, with users of its own instead of
+//! Windows accounts. Differences: none.
+
+mod cache;
+mod config;
+mod credentials;
+mod module;
+mod passwords;
+mod tokens;
+mod verifier;
+
+pub use self::config::{AuthenticationConfig, Realm, TokenConfig, TokenHash};
+pub use self::module::{Authentication, NobodyCanLogIn};
+pub use self::passwords::{PasswordFileError, Passwords};

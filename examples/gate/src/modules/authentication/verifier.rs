@@ -1,0 +1,87 @@
+//! Verifies passwords without stopping the server: on the blocking pool, few at a time.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bivalve::User;
+use tokio::sync::Semaphore;
+use tokio::task::{JoinError, spawn_blocking};
+
+use super::cache::Cache;
+use super::{AuthenticationConfig, Passwords};
+
+/// Passwords, the cache before them, and the bounds around them.
+pub(super) struct Verifier {
+    passwords: Arc<Passwords>,
+    cache: Cache,
+    /// Who may run.
+    running: Arc<Semaphore>,
+    /// Who may run or wait.
+    admitted: Semaphore,
+}
+
+/// What became of a name and a password.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Too many wait already; nothing was verified.
+    Busy,
+    Right(User),
+    Wrong,
+}
+
+impl Verifier {
+    pub(super) fn new(
+        passwords: Arc<Passwords>,
+        config: &AuthenticationConfig,
+    ) -> Result<Self, getrandom::Error> {
+        let running = match config.concurrent_verifications {
+            0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
+            running => running,
+        };
+        let running = running.min(Semaphore::MAX_PERMITS);
+        let admitted = running.saturating_add(config.waiting_verifications).min(Semaphore::MAX_PERMITS);
+        Ok(Self {
+            passwords,
+            cache: Cache::new(config.cache_entries, Duration::from_secs(config.cache_secs))?,
+            running: Arc::new(Semaphore::new(running)),
+            admitted: Semaphore::new(admitted),
+        })
+    }
+
+    /// Whether the password is right.
+    ///
+    /// # Cancel safety
+    ///
+    /// A verification that has started goes on when its request is gone, and counts as running until its end:
+    /// clients that hang up cannot start more than the bound.
+    pub(super) async fn verify(&self, name: &str, password: &str) -> Result<Verdict, JoinError> {
+        let tag = self.cache.tag(name, password);
+        if let Some(user) = self.cache.find(tag, Instant::now()) {
+            return Ok(Verdict::Right(user));
+        }
+        let Ok(_admitted) = self.admitted.try_acquire() else { return Ok(Verdict::Busy) };
+        let permit = Arc::clone(&self.running).acquire_owned().await.expect("the semaphore is never closed");
+        // A browser asks for a page and all its parts at once: the first has done the work for the others.
+        if let Some(user) = self.cache.find(tag, Instant::now()) {
+            return Ok(Verdict::Right(user));
+        }
+        let passwords = Arc::clone(&self.passwords);
+        let (name, password) = (name.to_owned(), password.to_owned());
+        let found = spawn_blocking(move || {
+            let _permit = permit;
+            passwords.verify(&name, &password)
+        })
+        .await?;
+        Ok(match found {
+            Some(user) => {
+                self.cache.remember(tag, user.clone(), Instant::now());
+                Verdict::Right(user)
+            }
+            None => Verdict::Wrong,
+        })
+    }
+
+    pub(super) fn knows_nobody(&self) -> bool {
+        self.passwords.is_empty()
+    }
+}

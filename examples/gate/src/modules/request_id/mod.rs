@@ -1,0 +1,14 @@
+//! Gives every request an id, for the log, the client and the application.
+//!
+//! Runs first at [`BeginRequest`](bivalve::Notification::BeginRequest), so that everything after it knows the id, and
+//! at [`SendResponse`](bivalve::Notification::SendResponse), so that no module can lose the response header.
+//!
+//! # Same on both hosts
+//!
+//! Differences: none. IIS's own `IHttpRequest` has no such id; ETW traces have one of their own.
+
+mod config;
+mod module;
+
+pub use self::config::RequestIdConfig;
+pub use self::module::{RequestId, RequestIds};

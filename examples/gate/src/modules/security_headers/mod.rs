@@ -1,0 +1,14 @@
+//! Adds the headers with which browsers protect a page and its users.
+//!
+//! Runs at [`SendResponse`](bivalve::Notification::SendResponse) when headers are being sent, after almost everybody
+//! else, also for refusals and error pages. What the application set itself stays.
+//!
+//! # Same on both hosts
+//!
+//! IIS: replaces entries of `<customHeaders>`, which overwrite nothing either. Differences: none.
+
+mod config;
+mod module;
+
+pub use self::config::{Header, SecurityHeadersConfig};
+pub use self::module::SecurityHeaders;

@@ -1,0 +1,21 @@
+//! Tells in the `Server-Timing` header how long each module took.
+//!
+//! Runs at [`SendResponse`](bivalve::Notification::SendResponse) when headers are being sent, after everybody else.
+//! Browsers show the header in their developer tools. The pipeline must
+//! [measure](bivalve::PipelineBuilder::measure), or there is nothing to tell but the total.
+//!
+//! # Who is told
+//!
+//! Timing is an oracle: how long authentication took tells whether a password was looked up in the cache, and how
+//! busy the server is with other people's. By default only those see it who have logged in: they learn nothing
+//! about credentials that their 200 did not tell them. Refusals and open paths carry no such header.
+//!
+//! # Same on both hosts
+//!
+//! Differences: none.
+
+mod config;
+mod module;
+
+pub use self::config::{Audience, ServerTimingConfig};
+pub use self::module::ServerTiming;
