@@ -13,13 +13,19 @@ fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["serve", peer] => Peer::from_key(peer).ok_or_else(|| unknown(peer))?.serve(|| 0),
+        ["dispatch"] => {
+            for (name, ns) in dispatch::time() {
+                println!("{name:<45} {ns:>8.1} ns");
+            }
+            Ok(())
+        }
         [] => measure(),
         [other, ..] => Err(unknown(other)),
     }
 }
 
 fn unknown(argument: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, format!("{argument:?} is not known: run without arguments"))
+    io::Error::new(io::ErrorKind::InvalidInput, format!("{argument:?} is not known: run without arguments, or with dispatch"))
 }
 
 fn measure() -> io::Result<()> {

@@ -20,41 +20,42 @@ use std::ops::{BitOr, BitOrAssign};
 ///
 /// IIS counterpart: the request-processing constants, `RQ_BEGIN_REQUEST` and the rest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u32)]
-// In the order in which IIS raises them, then those raised on demand by bit value.
+#[repr(u8)]
+// In the order in which IIS raises them, then those raised on demand by bit value. Dense, so that the dispatch of an
+// event is one jump.
 pub enum Notification {
     /// `RQ_BEGIN_REQUEST`: the request head has been read.
-    BeginRequest = 0x0001,
+    BeginRequest,
     /// `RQ_AUTHENTICATE_REQUEST`: who is asking.
-    AuthenticateRequest = 0x0002,
+    AuthenticateRequest,
     /// `RQ_AUTHORIZE_REQUEST`: whether they may.
-    AuthorizeRequest = 0x0004,
+    AuthorizeRequest,
     /// `RQ_RESOLVE_REQUEST_CACHE`: whether a cache can answer.
-    ResolveRequestCache = 0x0008,
+    ResolveRequestCache,
     /// `RQ_MAP_REQUEST_HANDLER`: which handler will answer.
-    MapRequestHandler = 0x0010,
+    MapRequestHandler,
     /// `RQ_ACQUIRE_REQUEST_STATE`: session and similar state is fetched.
-    AcquireRequestState = 0x0020,
+    AcquireRequestState,
     /// `RQ_PRE_EXECUTE_REQUEST_HANDLER`: the last event before the handler.
-    PreExecuteRequestHandler = 0x0040,
+    PreExecuteRequestHandler,
     /// `RQ_EXECUTE_REQUEST_HANDLER`: the handler makes the response.
-    ExecuteRequestHandler = 0x0080,
+    ExecuteRequestHandler,
     /// `RQ_RELEASE_REQUEST_STATE`: session and similar state is stored.
-    ReleaseRequestState = 0x0100,
+    ReleaseRequestState,
     /// `RQ_UPDATE_REQUEST_CACHE`: a cache may keep the response.
-    UpdateRequestCache = 0x0200,
+    UpdateRequestCache,
     /// `RQ_LOG_REQUEST`: always raised, also after a finish, an error or a disconnect.
-    LogRequest = 0x0400,
+    LogRequest,
     /// `RQ_END_REQUEST`: always raised, last.
-    EndRequest = 0x0800,
+    EndRequest,
     /// `RQ_CUSTOM_NOTIFICATION`: raised by a module through [`Context::notify_custom`](crate::Context::notify_custom).
-    CustomRequestNotification = 0x1000_0000,
+    CustomRequestNotification,
     /// `RQ_SEND_RESPONSE`: a part of the response is about to leave. Once per flush.
-    SendResponse = 0x2000_0000,
+    SendResponse,
     /// `RQ_READ_ENTITY`: a part of the request's entity body has been read.
-    ReadEntity = 0x4000_0000,
+    ReadEntity,
     /// `RQ_MAP_PATH`: a URL is being mapped to a physical path.
-    MapPath = 0x8000_0000,
+    MapPath,
 }
 
 impl Notification {
@@ -92,7 +93,9 @@ impl Notification {
     /// The bit value that IIS uses (`RQ_*`).
     #[must_use]
     pub const fn bits(self) -> u32 {
-        self as u32
+        let index = self as u32;
+        // RQ_CUSTOM_NOTIFICATION is bit 28.
+        1 << if index < 12 { index } else { index + 16 }
     }
 
     /// The notification with this one bit, or `None` when IIS has none.
@@ -104,7 +107,7 @@ impl Notification {
     /// Whether every request raises it exactly once, with a post-notification after it.
     #[must_use]
     pub const fn is_deterministic(self) -> bool {
-        self.bits() <= Self::EndRequest.bits()
+        self.index() <= Self::EndRequest.index()
     }
 
     /// Whether it is raised for every request that began, whatever happened before:
@@ -139,13 +142,7 @@ impl Notification {
 
     /// Its place in [`ALL`](Self::ALL).
     pub(crate) const fn index(self) -> usize {
-        match self {
-            Self::CustomRequestNotification => 12,
-            Self::SendResponse => 13,
-            Self::ReadEntity => 14,
-            Self::MapPath => 15,
-            deterministic => deterministic.bits().trailing_zeros() as usize,
-        }
+        self as usize
     }
 }
 
@@ -328,5 +325,25 @@ impl fmt::Display for Event {
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_those_of_httpserv_h() {
+        let bits: Vec<u32> = Notification::ALL.into_iter().map(Notification::bits).collect();
+        assert_eq!(
+            bits,
+            [
+                0x1, 0x2, 0x4, 0x8, 0x10, 0x20, 0x40, 0x80, 0x100, 0x200, 0x400, 0x800, 0x1000_0000, 0x2000_0000,
+                0x4000_0000, 0x8000_0000
+            ]
+        );
+        for notification in Notification::ALL {
+            assert_eq!(Notification::from_bits(notification.bits()), Some(notification));
+        }
     }
 }

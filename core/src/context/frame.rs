@@ -37,6 +37,16 @@ impl Frame {
     }
 }
 
+impl Frame {
+    /// The next call at the same depth. What the last one left behind, it has settled.
+    pub(crate) fn enter(&mut self, module: ModuleId, event: Event, position: usize) {
+        debug_assert!(self.arm.is_none() && self.started.is_none(), "the last call was not settled");
+        self.module = module;
+        self.event = event;
+        self.position = u16::try_from(position).unwrap_or(u16::MAX);
+    }
+}
+
 impl Default for Frame {
     fn default() -> Self {
         Self::new(ModuleId::HOST, Event::of(Notification::BeginRequest), 0)

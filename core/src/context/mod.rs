@@ -487,6 +487,16 @@ impl Context {
         self.depth
     }
 
+    /// Whether a call has left nothing behind that [`leave`](crate::pipeline) would have to look at.
+    pub(crate) fn has_nothing_to_settle(&self) -> bool {
+        let frame = &self.frame;
+        frame.arm.is_none()
+            && frame.started.is_none()
+            && !self.control.finish
+            && self.trace.is_none()
+            && self.meter.is_none()
+    }
+
     /// Whether this module is to be called at this event.
     pub(crate) fn wants(&self, module: ModuleId, event: Event) -> bool {
         let control = &self.control;

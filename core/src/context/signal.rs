@@ -39,7 +39,7 @@ struct State {
     epoch: u64,
     gone: bool,
     arms: Vec<Arm>,
-    /// Whoever drives the request.
+    /// Whoever drives the request, once a call of it waits.
     task: Option<Waker>,
     watchers: Vec<(u64, Waker)>,
     next_id: u64,
@@ -49,6 +49,8 @@ struct Arm {
     id: u64,
     holders: usize,
     state: ArmState,
+    /// Whoever waits for the post: inside a `select!` that may be another waker than that of the request.
+    waiter: Option<Waker>,
 }
 
 #[derive(Clone, Copy)]
@@ -103,7 +105,7 @@ impl Signal {
         }
         let mut state = self.lock();
         if !state.gone {
-            state.remember(task);
+            remember(&mut state.task, task);
         }
         state.gone
     }
@@ -133,7 +135,7 @@ impl Signal {
         }
         state.next_id += 1;
         let id = state.next_id;
-        state.arms.push(Arm { id, holders: 0, state: ArmState::Waiting });
+        state.arms.push(Arm { id, holders: 0, state: ArmState::Waiting, waiter: None });
         Ok(id)
     }
 
@@ -152,7 +154,7 @@ impl Signal {
             ArmState::Posted(bytes) => Posted::Bytes(bytes),
             ArmState::Abandoned => Posted::Abandoned,
             ArmState::Waiting => {
-                state.remember(task);
+                remember(&mut state.arms[index].waiter, task);
                 return Poll::Pending;
             }
         };
@@ -161,14 +163,14 @@ impl Signal {
     }
 }
 
-impl State {
-    fn remember(&mut self, task: &Task<'_>) {
-        match &mut self.task {
-            Some(waker) => waker.clone_from(task.waker()),
-            None => self.task = Some(task.waker().clone()),
-        }
+fn remember(slot: &mut Option<Waker>, task: &Task<'_>) {
+    match slot {
+        Some(waker) => waker.clone_from(task.waker()),
+        None => *slot = Some(task.waker().clone()),
     }
+}
 
+impl State {
     fn arm(&mut self, epoch: u64, id: u64) -> Result<&mut Arm, PostError> {
         if self.epoch != epoch {
             return Err(PostError::RequestEnded);
@@ -238,10 +240,10 @@ impl CompletionHandle {
             ArmState::Waiting => arm.state = ArmState::Posted(bytes),
             ArmState::Posted(_) | ArmState::Abandoned => return Err(PostError::AlreadyPosted),
         }
-        let task = state.task.take();
+        let waiter = arm.waiter.take();
         drop(state);
-        if let Some(task) = task {
-            task.wake();
+        if let Some(waiter) = waiter {
+            waiter.wake();
         }
         Ok(())
     }
@@ -262,10 +264,10 @@ impl Drop for CompletionHandle {
             return;
         }
         arm.state = ArmState::Abandoned;
-        let task = state.task.take();
+        let waiter = arm.waiter.take();
         drop(state);
-        if let Some(task) = task {
-            task.wake();
+        if let Some(waiter) = waiter {
+            waiter.wake();
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context as Task, Poll};
 
 use super::Pipeline;
-use crate::context::{Frame, ModuleId, Posted, Signal, StartedOperation, StartedResult};
+use crate::context::{ModuleId, Posted, Signal, StartedOperation, StartedResult};
 use crate::{
     Completion, CompletionInfo, CompletionSource, Context, CustomNotification, EntityRead, Error, ErrorKind,
     Event, Flow, Handler, Module, ModuleFuture, Notification, Outcome, PathMapping, Place, Result, Sending,
@@ -74,7 +74,10 @@ pub(crate) fn call_map_path(
 
 /// The bookkeeping before a call.
 pub(crate) fn enter(cx: &mut Context, pipeline: &Pipeline, id: ModuleId, event: Event, position: usize) {
-    cx.frame = Frame::new(id, event, position);
+    cx.frame.enter(id, event, position);
+    if cx.trace.is_none() && cx.meter.is_none() {
+        return;
+    }
     let depth = cx.depth();
     if let Some(trace) = &mut cx.trace {
         trace.enter(depth, event, pipeline.shared_name(id));
@@ -301,7 +304,7 @@ impl<T, F: Future<Output = Result<T>> + Unpin> Future for Contained<'_, F> {
     type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Result<T>> {
-        if self.cancel.is_some_and(|signal| signal.poll_gone(task)) {
+        if self.cancel.is_some_and(Signal::is_gone) {
             self.release();
             return Poll::Ready(Err(Error::disconnected()));
         }
@@ -310,6 +313,10 @@ impl<T, F: Future<Output = Result<T>> + Unpin> Future for Contained<'_, F> {
             return Poll::Ready(Err(nothing_pending("a finished call was polled again")));
         };
         match catch_unwind(AssertUnwindSafe(|| Pin::new(future).poll(task))) {
+            Ok(Poll::Pending) if self.cancel.is_some_and(|signal| signal.poll_gone(task)) => {
+                self.release();
+                Poll::Ready(Err(Error::disconnected()))
+            }
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(result)) => {
                 self.release();

@@ -122,32 +122,58 @@ impl Cursor {
         Self { slot: lists.next_active(0), position: 0, handled: false, sent: false }
     }
 
-    /// What comes next, and which module it is for. Asking twice gives the same answer.
-    pub(crate) fn next(
+    /// What comes next. Asking twice gives the same answer.
+    pub(crate) fn next(&mut self, lists: &EventLists, wants: impl Fn(ModuleId, Event) -> bool) -> Step {
+        if self.next_call(lists, wants).is_some() {
+            return Step::Call { event: self.event(), position: self.position };
+        }
+        if !self.sent && self.slot >= send_slot() {
+            Step::Send
+        } else if self.slot >= END {
+            Step::Done
+        } else {
+            Step::Handler
+        }
+    }
+
+    /// The module to call, if a call comes next: at [`event`](Self::event), [`position`](Self::position).
+    #[inline]
+    pub(crate) fn next_call(
         &mut self,
         lists: &EventLists,
         wants: impl Fn(ModuleId, Event) -> bool,
-    ) -> (Step, ModuleId) {
+    ) -> Option<ModuleId> {
         loop {
-            if !self.sent && self.slot >= send_slot() {
-                return (Step::Send, ModuleId::HOST);
+            if self.slot >= END || (!self.sent && self.slot >= send_slot()) {
+                return None;
             }
-            if self.slot >= END {
-                return (Step::Done, ModuleId::HOST);
-            }
-            let event = EVENTS[self.slot];
             while let Some(module) = lists.lists[self.slot].get(self.position) {
-                if wants(*module, event) {
-                    return (Step::Call { event, position: self.position }, *module);
+                if wants(*module, EVENTS[self.slot]) {
+                    return Some(*module);
                 }
                 self.position += 1;
             }
             if self.slot == EXECUTE && !self.handled {
-                return (Step::Handler, ModuleId::HOST);
+                return None;
             }
             self.position = 0;
             self.slot = lists.next_active(self.slot + 1);
         }
+    }
+
+    /// The event of the call that comes next.
+    pub(crate) fn event(&self) -> Event {
+        EVENTS[self.slot.min(END - 1)]
+    }
+
+    /// Where the module of the call that comes next stands in its event.
+    pub(crate) fn position(&self) -> usize {
+        self.position
+    }
+
+    /// Whether LogRequest has been reached.
+    pub(crate) fn is_finishing(&self) -> bool {
+        self.slot >= LOG
     }
 
     /// A module or the handler has answered.
@@ -205,21 +231,22 @@ mod tests {
         let mut cursor = Cursor::new(lists);
         let mut steps = Vec::new();
         loop {
-            let (step, module) = cursor.next(lists, |_, _| true);
-            match step {
-                Step::Call { event, .. } => {
-                    steps.push(format!("{event}:{}", module.0));
-                    cursor.advance(lists, answer(event, module.0));
+            let module = cursor.next_call(lists, |_, _| true).map(|module| module.0);
+            match (cursor.next(lists, |_, _| true), module) {
+                (Step::Call { event, .. }, Some(module)) => {
+                    steps.push(format!("{event}:{module}"));
+                    cursor.advance(lists, answer(event, module));
                 }
-                Step::Handler => {
+                (Step::Handler, None) => {
                     steps.push("Handler".into());
                     cursor.handled(lists, Flow::Continue);
                 }
-                Step::Send => {
+                (Step::Send, None) => {
                     steps.push("Send".into());
                     cursor.sent();
                 }
-                Step::Done => return steps,
+                (Step::Done, None) => return steps,
+                (step, module) => panic!("{step:?} for module {module:?}"),
             }
         }
     }

@@ -19,7 +19,7 @@ pub use self::cursor::Step;
 pub use self::handler::{Handler, HandlerMapping};
 pub use self::run::{HandlerGuard, Run};
 
-use crate::context::ModuleId;
+use crate::context::{ModuleId, Signal};
 use crate::meter::{Clock, Meter};
 use crate::{
     Application, Context, Event, Module, Notification, OnDisconnect, Registration, Request, Server, Site,
@@ -132,8 +132,11 @@ impl Pipeline {
         &self.modules[id.index()].name
     }
 
-    pub(crate) fn disconnect_behaviour(&self, id: ModuleId) -> OnDisconnect {
-        self.modules[id.index()].registration.disconnect_behaviour()
+    /// What cancels a waiting call: a disconnect, unless the call is owed or the module wants to finish it.
+    pub(crate) fn cancel<'s>(&self, id: ModuleId, event: Event, signal: &'s Signal) -> Option<&'s Signal> {
+        let behaviour = self.modules[id.index()].registration.disconnect_behaviour();
+        let owed = event.notification().is_guaranteed() || behaviour == OnDisconnect::Finish;
+        (!owed).then_some(signal)
     }
 
     pub(crate) fn handler(&self) -> Option<&Arc<dyn Handler>> {
@@ -149,8 +152,14 @@ impl Pipeline {
         self.mappings.iter().any(|mapping| mapping.fits(request))
     }
 
+    /// Whether this module is to be called at this event of this request.
+    pub(crate) fn calls(&self, cx: &Context, module: ModuleId, event: Event) -> bool {
+        let executes = event.notification() == Notification::ExecuteRequestHandler && !event.is_post();
+        cx.wants(module, event) && (!executes || self.handles(cx, module))
+    }
+
     /// Whether this module is called at ExecuteRequestHandler.
-    pub(crate) fn handles(&self, cx: &Context, module: ModuleId) -> bool {
+    fn handles(&self, cx: &Context, module: ModuleId) -> bool {
         if let Some(chosen) = cx.control.handler {
             return chosen == module;
         }

@@ -10,7 +10,7 @@ use super::call::{Contained, enter, invoke, invoke_handler, leave, settle};
 use super::cursor::Cursor;
 use super::{Pipeline, Provider, Step};
 use crate::context::{ModuleId, Progress, Signal};
-use crate::{Context, Error, Event, Flow, Notification, OnDisconnect, Outcome, Result};
+use crate::{Context, Error, Event, Flow, Notification, Outcome, Result};
 
 /// One request and where it is in its pipeline. For hosts.
 ///
@@ -67,14 +67,15 @@ impl Run {
     /// What [`step`](Self::step) would do.
     #[must_use]
     pub fn peek(&mut self) -> Step {
-        self.next().0
+        let Self { cx, cursor, pipeline, .. } = self;
+        cursor.next(pipeline.lists(), |module, event| pipeline.calls(cx, module, event))
     }
 
     /// Does the next step; what it was.
     pub async fn step(&mut self) -> Step {
-        let (step, module) = self.next();
+        let step = self.peek();
         match step {
-            Step::Call { event, position } => self.call(event, position, module).await,
+            Step::Call { .. } => self.calls(Calls::One).await,
             Step::Handler => {
                 let result = self.run_handler().await;
                 self.handled(result);
@@ -88,21 +89,18 @@ impl Run {
     /// Runs up to the handler. `true`: the handler is next, and the caller may run one of its own and
     /// report it with [`handled`](Self::handled). `false`: the request was finished before; go on to the end.
     pub async fn run_to_handler(&mut self) -> bool {
-        loop {
-            match self.peek() {
-                Step::Handler => return true,
-                Step::Send | Step::Done => return false,
-                Step::Call { event, .. } if event.notification().is_guaranteed() => return false,
-                Step::Call { .. } => {
-                    self.step().await;
-                }
-            }
-        }
+        self.calls(Calls::ToHandler).await;
+        self.peek() == Step::Handler
     }
 
     /// Runs everything that is left.
     pub async fn run_to_end(&mut self) {
-        while self.step().await != Step::Done {}
+        loop {
+            self.calls(Calls::All).await;
+            if self.step().await == Step::Done {
+                return;
+            }
+        }
     }
 
     /// Whether the mounted service is to run as the handler now: no module is the handler instead.
@@ -126,40 +124,58 @@ impl Run {
         HandlerGuard { signal: Arc::clone(&self.signal) }
     }
 
-    fn next(&mut self) -> (Step, ModuleId) {
-        let Self { cx, cursor, pipeline, .. } = self;
-        cursor.next(pipeline.lists(), |module, event| {
-            let executes = event.notification() == Notification::ExecuteRequestHandler && !event.is_post();
-            cx.wants(module, event) && (!executes || pipeline.handles(cx, module))
-        })
+    /// Calls modules as long as calls come next.
+    ///
+    /// One loop in one future: a synchronous module costs a virtual call and a little bookkeeping.
+    async fn calls(&mut self, calls: Calls) {
+        loop {
+            let Self { cx, cursor, pipeline, signal } = self;
+            let Some(id) = cursor.next_call(pipeline.lists(), |module, event| pipeline.calls(cx, module, event))
+            else {
+                return;
+            };
+            if calls == Calls::ToHandler && cursor.is_finishing() {
+                return;
+            }
+            enter(cx, pipeline, id, cursor.event(), cursor.position());
+            let event = cursor.event();
+            let unusual = match invoke(pipeline.module(id), cx, event, Provider::None) {
+                Outcome::Ready(Ok(Flow::Continue)) => None,
+                Outcome::Ready(result) => Some(result),
+                Outcome::Pending(future) => {
+                    Some(Contained::new(future, pipeline.cancel(id, event, signal)).await)
+                }
+            };
+            match unusual {
+                None if cx.has_nothing_to_settle() => cursor.advance(pipeline.lists(), Flow::Continue),
+                None => self.settle_call(id, Ok(Flow::Continue)),
+                Some(Ok(Flow::Pending)) => {
+                    let settled = settle(cx, pipeline, id, event);
+                    let result = Contained::new(settled, pipeline.cancel(id, event, signal)).await;
+                    self.settle_call(id, result);
+                }
+                Some(result) => self.settle_call(id, result),
+            }
+            self.called();
+            if calls == Calls::One {
+                return;
+            }
+        }
     }
 
-    async fn call(&mut self, event: Event, position: usize, id: ModuleId) {
-        let Self { cx, cursor, pipeline, signal } = self;
-        let module = pipeline.module(id);
-        enter(cx, pipeline, id, event, position);
-        let cancel = (!event.notification().is_guaranteed()
-            && pipeline.disconnect_behaviour(id) == OnDisconnect::Cancel)
-            .then_some(&**signal);
-        let result = match invoke(module, cx, event, Provider::None) {
-            Outcome::Ready(result) => result,
-            Outcome::Pending(future) => Contained::new(future, cancel).await,
-        };
-        let result = match result {
-            Ok(Flow::Pending) => Contained::new(settle(cx, pipeline, id, event), cancel).await,
-            result => result,
-        };
-        let result = leave(cx, pipeline, id, result);
-        if event == Event::of(Notification::ExecuteRequestHandler) {
-            cx.control.executed = true;
-        }
-        match result {
-            // The fast path: nothing happened that anybody else has to know.
-            Ok(Flow::Continue) if !cx.control.finish => cursor.advance(pipeline.lists(), Flow::Continue),
-            result => {
-                let flow = self.answer(event, result);
-                self.cursor.advance(self.pipeline.lists(), flow);
-            }
+    /// A call whose answer is more than "continue".
+    fn settle_call(&mut self, id: ModuleId, result: Result<Flow>) {
+        let event = self.cursor.event();
+        let result = leave(&mut self.cx, &self.pipeline, id, result);
+        let flow = self.answer(event, result);
+        self.cursor.advance(self.pipeline.lists(), flow);
+    }
+
+    /// After every call.
+    fn called(&mut self) {
+        let event = self.cx.event();
+        if event.notification() == Notification::ExecuteRequestHandler && !event.is_post() {
+            self.cx.control.executed = true;
         }
         self.notice_disconnect();
     }
@@ -217,6 +233,15 @@ impl Run {
             self.cursor.finish(self.pipeline.lists());
         }
     }
+}
+
+/// How far [`Run::calls`] goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Calls {
+    All,
+    One,
+    /// Not into LogRequest: the handler is skipped then.
+    ToHandler,
 }
 
 /// Contains a handler that the host runs by itself. Made by [`Run::guard`].
