@@ -28,6 +28,8 @@ mod field;
 mod file;
 mod module;
 mod received;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use self::config::{AccessLogConfig, Rotation};

@@ -20,6 +20,8 @@ mod config;
 mod credentials;
 mod module;
 mod passwords;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod verifier;
 

@@ -14,7 +14,7 @@ use super::{AuthenticationConfig, Passwords};
 
 /// Lets in whom it knows.
 pub struct Authentication {
-    verifier: Verifier,
+    pub(super) verifier: Verifier,
     tokens: Tokens,
     open_paths: HashSet<String>,
     basic: Option<HeaderValue>,

@@ -15,7 +15,7 @@ pub(super) struct Verifier {
     passwords: Arc<Passwords>,
     cache: Cache,
     /// Who may run.
-    running: Arc<Semaphore>,
+    pub(super) running: Arc<Semaphore>,
     /// Who may run or wait.
     admitted: Semaphore,
 }

@@ -9,6 +9,8 @@
 
 mod config;
 mod module;
+#[cfg(test)]
+mod tests;
 
 pub use self::config::RequestIdConfig;
 pub use self::module::{RequestId, RequestIds};

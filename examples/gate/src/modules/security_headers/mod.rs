@@ -9,6 +9,8 @@
 
 mod config;
 mod module;
+#[cfg(test)]
+mod tests;
 
 pub use self::config::{Header, SecurityHeadersConfig};
 pub use self::module::SecurityHeaders;

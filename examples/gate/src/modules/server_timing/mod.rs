@@ -16,6 +16,8 @@
 
 mod config;
 mod module;
+#[cfg(test)]
+mod tests;
 
 pub use self::config::{Audience, ServerTimingConfig};
 pub use self::module::ServerTiming;
