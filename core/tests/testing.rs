@@ -1,4 +1,5 @@
 //! The test host under test: where requests stop, how operations complete, what is told when a test is wrong.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,8 +16,8 @@ use bivalve_core::testing::{
 };
 use bivalve_core::{
     ChildRequest, Completion, CompletionHandle, CompletionInfo, CompletionStatus, Context, Driver,
-    EntityChunk, Error, Event, FileRange, Flow, Handler, Module, Notification, Outcome, PostError, Resource,
-    Result, Sending, Step, User,
+    EntityChunk, EntityRead, Error, Event, FileRange, Flow, Handler, Module, Notification, Outcome,
+    PostError, Resource, Result, Sending, Step, User,
 };
 use bivalve_macros::module;
 use bytes::{Bytes, BytesMut};
@@ -1154,6 +1155,93 @@ mod children {
         block_on(host.run_background());
         assert_eq!((ended.load(Ordering::SeqCst), host.background_tasks()), (2, 0));
         host.driver().assert_idle();
+    }
+}
+
+mod dropped_operations {
+    use super::*;
+
+    /// Takes its time before it lets a part of the body pass.
+    #[derive(Default)]
+    struct Scanner(Arc<Mutex<Vec<Bytes>>>);
+
+    #[module(crate = bivalve_core)]
+    impl Module for Scanner {
+        async fn on_read_entity(&self, cx: &mut Context, entity: &mut EntityRead) -> Result<Flow> {
+            let driver = Arc::clone(cx.server().driver()?);
+            let _ = driver.post(1).await;
+            self.0.lock().unwrap().push(entity.data().clone());
+            Ok(Flow::Continue)
+        }
+    }
+
+    /// Polls a read once, and drops it; as often as asked for. Then reads everything.
+    fn fickle(cx: &mut Context) -> Outcome<'_> {
+        Outcome::pending(async move {
+            let driver = Arc::clone(cx.server().driver()?);
+            for _ in 0..5 {
+                {
+                    let mut read = pin!(cx.read_entity(100));
+                    let _ = poll_fn(|task| Poll::Ready(read.as_mut().poll(task).is_ready())).await;
+                }
+                let _ = driver.post(1).await;
+            }
+            loop {
+                let bytes = cx.read_entity(100).await?;
+                if bytes.is_empty() {
+                    return Ok(Flow::Continue);
+                }
+                cx.write(bytes).await?;
+            }
+        })
+    }
+
+    #[test]
+    fn what_a_dropped_read_brought_is_neither_lost_nor_let_past_its_filter() {
+        for seed in 0..30 {
+            let scanner = Scanner::default();
+            let scanned = Arc::clone(&scanner.0);
+            let order = if seed == 0 { CompletionOrder::Late } else { CompletionOrder::Seeded(seed) };
+            let host = TestHost::new().mount(scanner).handler(serve(fickle)).order(order);
+            let read = block_on(host.post("/").chunks(["one ", "two ", "three"]).finish());
+            let scanned: Vec<u8> = scanned.lock().unwrap().concat();
+            // A read that was ready at its only poll took its part with it.
+            assert!("one two three".ends_with(read.text()), "{order:?}: {}", read.text());
+            assert_eq!(scanned, b"one two three", "{order:?}");
+            host.driver().assert_idle();
+        }
+    }
+
+    /// Reads on inside ReadEntity, and puts both parts together.
+    struct Joiner;
+
+    #[module(crate = bivalve_core)]
+    impl Module for Joiner {
+        async fn on_read_entity(&self, cx: &mut Context, entity: &mut EntityRead) -> Result<Flow> {
+            if entity.data().starts_with(b"one") {
+                let next = cx.read_entity(100).await?;
+                entity.set_data([entity.data(), &next[..]].concat());
+            }
+            Ok(Flow::Continue)
+        }
+    }
+
+    #[test]
+    fn a_filter_that_reads_on_gets_the_next_part() {
+        let host = TestHost::new().mount(Joiner).handler(serve(echo));
+        let mut req = host.post("/").chunks(["one ", "two ", "three"]);
+        assert_eq!(block_on(req.finish()).text(), "one two three");
+        req.assert_trace([
+            "Read 4 bytes, success",
+            "  ReadEntity Joiner -> Continue",
+            "  Read 4 bytes, success",
+            "    ReadEntity Joiner -> Continue",
+            "Read 5 bytes, success",
+            "  ReadEntity Joiner -> Continue",
+            "Read 0 bytes, success",
+            "  ReadEntity Joiner -> Continue",
+            "Send 13 bytes, success",
+        ]);
     }
 }
 

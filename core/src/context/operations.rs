@@ -159,23 +159,11 @@ impl Context {
             }
             return Ok(bytes);
         }
-        if self.request().entity_ended && !self.outstanding.read {
-            return Ok(Bytes::new());
-        }
-        if self.signal.is_gone() {
-            return Err(Error::disconnected());
-        }
-        if !self.outstanding.read {
-            self.host_mut().start_read(max);
-            self.outstanding.read = true;
-        }
-        let read = poll_fn(|task| self.host_mut().poll_read(task)).await;
-        self.outstanding.read = false;
-        let data = match read {
-            Ok(data) => data,
-            Err(status) => return Err(Error::io(status, "reading the entity body")),
+        let data = match self.request_mut().arrived.pop_front() {
+            Some(data) => data,
+            None if self.request().entity_ended && !self.outstanding.read => return Ok(Bytes::new()),
+            None => self.read_host(max).await?,
         };
-        self.note_completion("Read", Completion::success(data.len()));
         let end = data.is_empty();
         self.request_mut().entity_ended = end;
         let mut data = self.raise_read_entity(data, end).await?;
@@ -186,12 +174,31 @@ impl Context {
         Ok(data)
     }
 
+    async fn read_host(&mut self, max: usize) -> Result<Bytes> {
+        if self.signal.is_gone() {
+            return Err(Error::disconnected());
+        }
+        if !self.outstanding.read {
+            self.host_mut().start_read(max);
+            self.outstanding.read = true;
+        }
+        let read = poll_fn(|task| self.host_mut().poll_read(task)).await;
+        self.outstanding.read = false;
+        let data = read.map_err(|status| Error::io(status, "reading the entity body"))?;
+        self.note_completion("Read", Completion::success(data.len()));
+        Ok(data)
+    }
+
     async fn raise_read_entity(&mut self, data: Bytes, end: bool) -> Result<Bytes> {
         if !self.pipeline.raises(Notification::ReadEntity) {
             return Ok(data);
         }
+        let mut arrived = Arrived { cx: self, data: data.clone(), passed: false };
         let mut read = EntityRead { data, end };
-        let flow = match self.raise(Notification::ReadEntity, Provider::ReadEntity(&mut read)).await {
+        let raised = arrived.cx.raise(Notification::ReadEntity, Provider::ReadEntity(&mut read)).await;
+        arrived.passed = true;
+        drop(arrived);
+        let flow = match raised {
             Ok(flow) => flow,
             Err(error) => {
                 self.fail(&error);
@@ -303,6 +310,22 @@ impl Context {
         let depth = self.depth;
         if let Some(trace) = &mut self.trace {
             trace.completion(depth, operation, completion);
+        }
+    }
+}
+
+/// Data on its way through ReadEntity. Dropped halfway, it has passed nobody: the next read raises the event again.
+struct Arrived<'a> {
+    cx: &'a mut Context,
+    data: Bytes,
+    passed: bool,
+}
+
+impl Drop for Arrived<'_> {
+    fn drop(&mut self) {
+        if !self.passed {
+            // A read nested in this one was dropped before it, and comes after it.
+            self.cx.request_mut().arrived.push_front(std::mem::take(&mut self.data));
         }
     }
 }

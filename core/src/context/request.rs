@@ -24,6 +24,8 @@ pub struct Request {
     /// Entity body that was put back, and what a dropped read left behind; read before the host's.
     pub(crate) entity: VecDeque<Bytes>,
     pub(crate) entity_ended: bool,
+    /// What has arrived and has not passed ReadEntity: its read was dropped meanwhile.
+    pub(crate) arrived: VecDeque<Bytes>,
 }
 
 impl Request {
@@ -156,6 +158,7 @@ impl Request {
         self.original_url = None;
         self.entity.clear();
         self.entity_ended = false;
+        self.arrived.clear();
     }
 
     /// Lets go of what the client sent, keeping capacity.
@@ -163,6 +166,7 @@ impl Request {
         self.headers.clear();
         self.extensions.clear();
         self.entity.clear();
+        self.arrived.clear();
         self.original_url = None;
         self.url = Uri::default();
     }
