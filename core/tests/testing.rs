@@ -757,6 +757,73 @@ mod completion_handles {
     }
 }
 
+mod leftovers {
+    use super::*;
+    use bivalve_core::Gone;
+
+    struct After;
+
+    #[module(crate = bivalve_core)]
+    impl Module for After {
+        fn on_end_request(&self, _cx: &mut Context) -> Result<Flow> {
+            Ok(Flow::Continue)
+        }
+    }
+
+    #[test]
+    fn a_handler_cannot_pend() {
+        let host = TestHost::new().mount(After).handler(|_: &mut Context| Ok(Flow::Pending));
+        assert_eq!(block_on(host.get("/").finish()).status(), 500);
+
+        let host = TestHost::new().mount(After).handler(|cx: &mut Context| {
+            cx.start_flush()?;
+            Ok(Flow::Continue)
+        });
+        let mut req = host.get("/");
+        assert_eq!(block_on(req.finish()).status(), 500);
+        req.assert_trace(["EndRequest After -> Continue", "Send 21 bytes, success"]);
+    }
+
+    #[test]
+    fn a_handlers_completion_handle_ends_with_it() {
+        let slot = Arc::new(Mutex::new(None));
+        let keep = Arc::clone(&slot);
+        let host = TestHost::new().mount(After).handler(move |cx: &mut Context| {
+            *keep.lock().unwrap() = Some(cx.completion_handle()?);
+            Ok(Flow::Continue)
+        });
+        let mut req = host.get("/");
+        block_on(req.run_until(Notification::EndRequest));
+        let handle: CompletionHandle = slot.lock().unwrap().take().unwrap();
+        assert_eq!(handle.post_completion(1), Err(PostError::NotAwaited));
+        assert_eq!(block_on(req.finish()).status(), 200);
+    }
+
+    #[test]
+    fn what_a_test_leaves_open_between_steps_is_not_the_next_modules() {
+        let mut req = TestHost::new().mount(After).handler(serve(two_flushes)).get("/");
+        block_on(req.run_until(Notification::EndRequest));
+        let handle = req.context_mut().completion_handle().unwrap();
+        req.context_mut().start_flush().unwrap();
+        assert_eq!(block_on(req.finish()).text(), "onetwo");
+        assert_eq!(handle.post_completion(1), Err(PostError::RequestEnded));
+        assert!(req.trace().lines().contains(&"EndRequest After -> Continue".to_string()));
+    }
+
+    #[test]
+    fn a_request_that_is_dropped_ends_its_handles() {
+        let host = TestHost::new().handler(serve(two_flushes)).manual();
+        let mut req = host.get("/");
+        let handle = req.context_mut().completion_handle().unwrap();
+        let disconnected = req.context().disconnected();
+        assert_eq!(block_on(req.step()), Stopped::Waiting);
+        drop(req);
+        assert_eq!(block_on(disconnected), Gone::RequestEnded);
+        assert_eq!(handle.post_completion(1), Err(PostError::RequestEnded));
+        assert!(host.completions().outstanding().is_empty());
+    }
+}
+
 mod driving {
     use super::*;
 

@@ -38,9 +38,14 @@ impl Frame {
 }
 
 impl Frame {
+    /// Whether something was started or armed in this call.
+    pub(crate) fn is_open(&self) -> bool {
+        self.arm.is_some() || self.started.is_some()
+    }
+
     /// The next call at the same depth. What the last one left behind, it has settled.
     pub(crate) fn enter(&mut self, module: ModuleId, event: Event, position: usize) {
-        debug_assert!(self.arm.is_none() && self.started.is_none(), "the last call was not settled");
+        debug_assert!(!self.is_open(), "the last call was not settled");
         self.module = module;
         self.event = event;
         self.position = u16::try_from(position).unwrap_or(u16::MAX);
@@ -60,6 +65,16 @@ pub(crate) enum StartedOperation {
     Flush,
     Read(usize),
     Child(Box<ChildRequest>),
+}
+
+impl Context {
+    /// Lets go of what the current call left open, when nobody will wait for it.
+    pub(crate) fn close_frame(&mut self) {
+        if let Some(arm) = self.frame.arm.take() {
+            self.signal.revoke(arm);
+        }
+        self.frame.started = None;
+    }
 }
 
 /// A nested call: one level deeper while it lives. The outer frame comes back when it is dropped, also when

@@ -53,6 +53,7 @@ pub struct Context {
     /// Server variables that modules have set, names in upper case.
     variables: Vec<(String, String)>,
     pub(crate) signal: Arc<Signal>,
+    /// The signal's epoch while the request lives, 0 when it is over.
     epoch: u64,
     pub(crate) frame: Frame,
     /// Nesting of on-demand events.
@@ -153,6 +154,7 @@ impl Context {
     /// Ends the request: drops every module's state and makes every handle stale.
     pub(crate) fn finish(&mut self) {
         self.signal.end();
+        self.epoch = 0;
         self.states.dispose();
         self.shared.dispose();
         self.request.finish();
@@ -525,6 +527,15 @@ impl Context {
     /// A finish asked for by a nested event, taken when the event it was nested in returns.
     pub(crate) fn take_nested_finish(&mut self, flow: Flow) -> Flow {
         if std::mem::take(&mut self.control.finish) && flow == Flow::Continue { Flow::Finish } else { flow }
+    }
+}
+
+impl Drop for Context {
+    /// A host that gives up halfway, at its own shutdown, must not leave anybody waiting for the end of the request.
+    fn drop(&mut self) {
+        if self.epoch != 0 {
+            self.finish();
+        }
     }
 }
 

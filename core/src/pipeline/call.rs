@@ -123,6 +123,22 @@ pub(crate) fn leave(
     })
 }
 
+/// The bookkeeping after the handler: it has no `on_async_completion`, so nobody waits for what it left open.
+pub(crate) fn leave_handler(cx: &mut Context, result: Result<Flow>) -> Result<Flow> {
+    let started = cx.frame.started.is_some();
+    cx.close_frame();
+    match result {
+        Ok(Flow::Pending) => Err(nothing_pending(
+            "the handler returned Flow::Pending, but only a module has on_async_completion: await in it, or mount a module instead",
+        )),
+        Ok(_) if started => Err(Error::framework(
+            ErrorKind::OperationOutstanding,
+            "the handler started an operation, but only a module has on_async_completion: await it instead",
+        )),
+        result => result,
+    }
+}
+
 /// Calls the method of an event, containing a panic.
 pub(crate) fn invoke<'a>(
     module: &'a dyn Module,

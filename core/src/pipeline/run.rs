@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use super::call::{Contained, enter, invoke, invoke_handler, leave, settle};
+use super::call::{Contained, enter, invoke, invoke_handler, leave, leave_handler, settle};
 use super::cursor::Cursor;
 use super::{Pipeline, Provider, Step};
 use crate::context::{ModuleId, Progress, Signal};
@@ -112,6 +112,7 @@ impl Run {
     /// The handler's answer, from a host that ran it by itself.
     pub fn handled(&mut self, result: Result<Flow>) {
         let event = Event::of(Notification::ExecuteRequestHandler);
+        let result = leave_handler(&mut self.cx, result);
         let flow = self.answer(event, result);
         self.cursor.handled(self.pipeline.lists(), flow);
         self.notice_disconnect();
@@ -128,6 +129,10 @@ impl Run {
     ///
     /// One loop in one future: a synchronous module costs a virtual call and a little bookkeeping.
     async fn calls(&mut self, calls: Calls) {
+        if self.cx.frame.is_open() {
+            // Left by the host, which has the context between two steps.
+            self.cx.close_frame();
+        }
         loop {
             let Self { cx, cursor, pipeline, signal } = self;
             let Some(id) = cursor.next_call(pipeline.lists(), |module, event| pipeline.calls(cx, module, event))
