@@ -269,6 +269,14 @@ mod stopping {
     }
 
     #[test]
+    fn without_a_trace_it_runs_the_same() {
+        let untraced = host().without_trace();
+        let (mut with, mut without) = (host().get("/"), untraced.get("/"));
+        assert_eq!(block_on(with.finish()).status(), block_on(without.finish()).status());
+        assert!(!with.trace().lines().is_empty() && without.trace().lines().is_empty());
+    }
+
+    #[test]
     fn an_unexpected_trace_is_shown_line_by_line() {
         let mut req = host().get("/");
         block_on(req.finish());

@@ -50,6 +50,7 @@ pub struct TestHost {
     driver: Arc<MemoryDriver>,
     background: Arc<Background>,
     connection: Box<dyn Fn() -> Connection + Send + Sync>,
+    traced: bool,
 }
 
 impl TestHost {
@@ -68,6 +69,7 @@ impl TestHost {
             driver,
             background,
             connection: Box::new(|| client().build()),
+            traced: true,
         }
     }
 
@@ -148,6 +150,12 @@ impl TestHost {
     /// [`CompletionOrder::Manual`]: the test completes every operation.
     pub fn manual(self) -> Self {
         self.order(CompletionOrder::Manual)
+    }
+
+    /// Records no trace. Servers record none, and the pipeline is quicker then: for tests of the pipeline itself.
+    pub fn without_trace(mut self) -> Self {
+        self.traced = false;
+        self
     }
 
     /// A `GET`.
@@ -248,7 +256,9 @@ impl TestHost {
             }
             None => Context::new(self.pipeline(), Box::new(host), parts, Arc::clone(connection)),
         };
-        cx.record_trace();
+        if self.traced {
+            cx.record_trace();
+        }
         TestRequest::new(cx, exchange, Arc::clone(&self.background), reuse.map(Arc::clone))
     }
 }

@@ -22,6 +22,19 @@ pub(super) type Reuse = Arc<Mutex<Option<Box<Context>>>>;
 /// [`run_until`](Self::run_until), [`step`](Self::step) or [`finish`](Self::finish) that is dropped cancels nothing: the
 /// module goes on waiting, and the next call goes on with it. Dropping the request itself drops what waits in it, and
 /// LogRequest and EndRequest do not run.
+///
+/// ```
+/// use bivalve_core::Step;
+/// use bivalve_core::testing::{Stopped, TestHost, block_on};
+///
+/// block_on(async {
+///     let mut req = TestHost::new().get("/missing").header("accept", "text/html");
+///     assert_eq!(req.peek(), Some(Step::Handler));
+///     assert_eq!(req.step().await, Stopped::Before(Step::Send));
+///     assert_eq!(req.context().response().status(), 404);
+///     assert!(req.finish().await.is_complete());
+/// });
+/// ```
 #[must_use = "nothing runs until run_until, step or finish is awaited"]
 pub struct TestRequest {
     state: State,
@@ -34,8 +47,9 @@ pub struct TestRequest {
 
 enum State {
     Between(Run),
-    /// The step owns the run, so that it survives whoever awaits it.
-    Within(Step, Stepping),
+    /// The step owns the run, so that it survives whoever awaits it. `None`: everything up to the end, as a server
+    /// runs it.
+    Within(Option<Step>, Stepping),
     Over,
 }
 
@@ -82,6 +96,9 @@ impl TestRequest {
 
     /// Runs to the end and gives what the client has received. From here on nothing is held back, also in manual
     /// order: the operations of this request and of the driver complete, the oldest first.
+    ///
+    /// From where it is the request runs as on a server, in one go. Should the future be dropped, no later call stops it
+    /// before the end.
     ///
     /// It waits for a completion handle that nobody has posted, and for entity data that nobody has sent: if need be,
     /// forever. Where a test wants to know, [`run_until`](Self::run_until) says [`Stopped::Waiting`].
@@ -135,7 +152,7 @@ impl TestRequest {
         }
     }
 
-    /// What happened so far, event by event.
+    /// What happened so far, event by event. Empty with [`TestHost::without_trace`](super::TestHost::without_trace).
     ///
     /// # Panics
     ///
@@ -157,14 +174,15 @@ impl TestRequest {
         self.control.clone()
     }
 
-    fn occupied(&self, step: Step) -> String {
+    fn occupied(&self, step: Option<Step>) -> String {
         let who = match step {
-            Step::Call { event, position } => {
+            Some(Step::Call { event, position }) => {
                 let name = self.pipeline.modules_of(event).nth(position).unwrap_or("a module");
                 format!("module {name} is waiting in {event}")
             }
-            Step::Handler => "the handler is waiting".into(),
-            Step::Send | Step::Done => "the last part of the response is being sent".into(),
+            Some(Step::Handler) => "the handler is waiting".into(),
+            Some(Step::Send | Step::Done) => "the last part of the response is being sent".into(),
+            None => "the request is on its way to the end".into(),
         };
         let outstanding: Vec<String> = self.outstanding().iter().map(ToString::to_string).collect();
         let outstanding = if outstanding.is_empty() { "nothing".into() } else { outstanding.join("; ") };
@@ -194,7 +212,7 @@ impl TestRequest {
                     self.background.poll(&alarm);
                     return Poll::Ready(Stopped::Before(next));
                 }
-                self.start_step(next);
+                self.go(if release { None } else { Some(next) });
             }
             let State::Within(_, step) = &mut self.state else { continue };
             let done = alarm.poll(step.as_mut());
@@ -222,12 +240,18 @@ impl TestRequest {
         Poll::Pending
     }
 
-    fn start_step(&mut self, next: Step) {
+    fn go(&mut self, next: Option<Step>) {
         if let State::Between(mut run) = std::mem::replace(&mut self.state, State::Over) {
-            let step = Box::pin(async move {
-                let step = run.step().await;
-                (step, run)
-            });
+            let step: Stepping = match next {
+                Some(_) => Box::pin(async move {
+                    let step = run.step().await;
+                    (step, run)
+                }),
+                None => Box::pin(async move {
+                    run.run_to_end().await;
+                    (Step::Done, run)
+                }),
+            };
             self.state = State::Within(next, step);
         }
     }
