@@ -16,6 +16,8 @@
 //! | `time-taken` | from BeginRequest to LogRequest, in milliseconds | includes the network |
 //! | `x-request-id` | the id that [`RequestIds`](super::request_id::RequestIds) gave | no such field |
 //!
+//! What is no HTTP never becomes a request: the server answers it with 400 or 431 by itself, and it is not logged here.
+//!
 //! A value has its spaces replaced by `+`, as in IIS; control characters, whatever is not ASCII and a `#` at the start of
 //! a line are percent-encoded, so that no client can forge a line, a field or a directive.
 //!

@@ -6,6 +6,7 @@ use bivalve::prelude::*;
 use chrono::Utc;
 
 use super::field::{Facts, Field};
+use super::writer::Promise;
 use super::{AccessLogConfig, LogSender};
 
 /// Logs every request.
@@ -15,9 +16,13 @@ pub struct AccessLog {
     log: LogSender,
 }
 
-/// When the request began.
+/// When the request began, and that it will be logged.
 #[derive(Default)]
-struct Began(Option<Instant>);
+struct Began {
+    at: Option<Instant>,
+    /// Dropped with the request at the latest.
+    promise: Option<Promise>,
+}
 
 impl AccessLog {
     /// The module, and where its lines go.
@@ -30,15 +35,17 @@ impl AccessLog {
 #[bivalve::module(state = Began, priority = First)]
 impl Module for AccessLog {
     fn on_begin_request(&self, cx: &mut Context) -> Result<Flow> {
-        cx.state_mut::<Began>().0 = Some(Instant::now());
+        *cx.state_mut() = Began { at: Some(Instant::now()), promise: Some(self.log.promise()) };
         Ok(Flow::Continue)
     }
 
     #[priority(Last)]
     fn on_log_request(&self, cx: &mut Context) -> Result<Flow> {
-        let taken = cx.state::<Began>().0.map(|began| began.elapsed());
+        let Began { at, promise } = std::mem::take(cx.state_mut());
+        let taken = at.map(|began| began.elapsed());
         let facts = Facts { now: Utc::now(), taken };
         self.log.send(Field::line(&self.fields, cx, &facts));
+        drop(promise);
         Ok(Flow::Continue)
     }
 }

@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -35,13 +35,19 @@ enum Message {
     Close,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Counts {
     /// Lines that are not in the log and not yet confessed there.
     lost: AtomicU64,
     /// Lines that will never be in the log.
     lost_ever: AtomicU64,
+    /// Lines that have been promised and not sent.
+    promised: AtomicUsize,
 }
+
+/// A line that will be sent: closing the log waits until it was, or until this is dropped.
+#[derive(Debug)]
+pub(super) struct Promise(Arc<Counts>);
 
 impl LogWriter {
     /// Opens the log's file and starts the thread.
@@ -77,18 +83,27 @@ impl LogWriter {
         self.sender.clone()
     }
 
-    /// Waits until everything that was sent before is written, at most so long. `false`: the time was not enough,
-    /// and the last lines may be missing.
+    /// Waits until everything that was promised or sent before is written, at most so long. `false`: the time was not
+    /// enough, and the last lines may be missing.
+    ///
+    /// A request whose connection was cut is logged a moment later, by a task of its own: it has promised its line.
     #[must_use]
     pub fn close(self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
+        // Pairs with the drop of a promise: whoever sees it gone sees its line in the queue.
+        while self.sender.counts.promised.load(Ordering::Acquire) > 0 {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            thread::sleep(POLL);
+        }
         let mut message = Message::Close;
         while let Err(mpsc::TrySendError::Full(back)) = self.sender.queue.try_send(message) {
             if Instant::now() >= deadline {
                 return false;
             }
             message = back;
-            thread::sleep(Duration::from_millis(5));
+            thread::sleep(POLL);
         }
         // A thread that has ended by itself is done, too.
         !matches!(
@@ -107,6 +122,12 @@ impl LogSender {
         }
     }
 
+    /// Says that a line will come.
+    pub(super) fn promise(&self) -> Promise {
+        self.counts.promised.fetch_add(1, Ordering::Relaxed);
+        Promise(Arc::clone(&self.counts))
+    }
+
     /// How many lines will never be in the log.
     #[must_use]
     pub fn lost(&self) -> u64 {
@@ -117,6 +138,12 @@ impl LogSender {
 impl fmt::Debug for LogSender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LogSender").field("lost", &self.lost()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        self.0.promised.fetch_sub(1, Ordering::Release);
     }
 }
 
@@ -201,6 +228,9 @@ const MAX_QUEUE: usize = 1 << 20;
 
 /// Bytes in one write.
 const MAX_BATCH: usize = 64 * 1024;
+
+/// Between two looks at what closing waits for.
+const POLL: Duration = Duration::from_millis(5);
 
 /// A disk that stays full is reported again after this time.
 const REPORT_EVERY: Duration = Duration::from_secs(30);
@@ -291,6 +321,29 @@ mod tests {
             assert!(writer.close(LONG));
             assert_eq!(*text.lock().expect("not poisoned"), "#Remark: 1 entries are missing here\nb\n");
         }
+    }
+
+    #[test]
+    fn closing_waits_for_lines_that_were_promised() {
+        let (disk, text, says) = disk();
+        drop(says);
+        let writer = LogWriter::start_with(disk, 10).expect("started");
+        let (sender, promise) = (writer.sender(), writer.sender().promise());
+        let late = thread::spawn(move || {
+            sender.send("late\n".into());
+            drop(promise);
+        });
+        assert!(writer.close(LONG));
+        late.join().expect("no panic");
+        assert_eq!(*text.lock().expect("not poisoned"), "late\n");
+    }
+
+    #[test]
+    fn a_promise_that_nobody_keeps_is_not_waited_for_without_end() {
+        let (disk, _text, _says) = disk();
+        let writer = LogWriter::start_with(disk, 1).expect("started");
+        let _promise = writer.sender().promise();
+        assert!(!writer.close(Duration::from_millis(50)));
     }
 
     #[test]

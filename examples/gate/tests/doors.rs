@@ -1,0 +1,103 @@
+//! Who comes in, and what the application behind sees of them.
+
+mod common;
+
+use common::{Running, basic};
+
+fn as_user(gate: &Running, credentials: &str, path: &str) -> common::Reply {
+    let login = basic(credentials);
+    gate.send(format!("GET {path} HTTP/1.1\r\nHost: g\r\nConnection: close\r\n{login}\r\n"))
+}
+
+#[test]
+fn every_route_but_healthz_asks_who_is_there() {
+    let gate = Running::plain();
+    for path in ["/", "/style.css", "/api/time", "/events", "/files/hello.txt", "/nothing", "/healthz/"] {
+        let reply = gate.send(format!("GET {path} HTTP/1.1\r\nHost: g\r\nConnection: close\r\n\r\n"));
+        assert_eq!(reply.status, 401, "{path}");
+        assert_eq!(
+            reply.header("www-authenticate"),
+            Some(r#"Basic realm="gate", charset="UTF-8""#),
+            "{path}"
+        );
+        assert!(reply.header("x-request-id").is_some() && reply.header("server-timing").is_none(), "{path}");
+        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"), "{path}");
+    }
+    let open = gate.send("GET /healthz HTTP/1.1\r\nHost: g\r\nConnection: close\r\n\r\n");
+    assert_eq!((open.status, open.text()), (200, "ok\n"));
+    let (_, log) = gate.stop();
+    assert_eq!(log.entries("sc-status sc-substatus sc-win32-status cs-username")[0], "401 2 5 -");
+}
+
+#[test]
+fn an_absolute_url_is_no_way_around_the_open_paths() {
+    let gate = Running::plain();
+    let reply = gate.send("GET http://g/api/time?/healthz HTTP/1.1\r\nHost: g\r\nConnection: close\r\n\r\n");
+    assert_eq!(reply.status, 401);
+}
+
+#[test]
+fn the_application_sees_the_user_and_the_request_id() {
+    let gate = Running::plain();
+    let reply = as_user(&gate, "ann:secret", "/api/time");
+    assert_eq!((reply.status, reply.header("content-type")), (200, Some("application/json")));
+    assert!(reply.text().contains(r#""user":"ann""#), "{}", reply.text());
+    let page = as_user(&gate, "<b>zoë lee</b>:pässword", "/");
+    let id = page.header("x-request-id").expect("an id");
+    assert!(page.text().contains(&format!("<code>{id}</code>")), "{}", page.text());
+    assert!(page.text().contains("<strong>&lt;b&gt;zoë lee&lt;/b&gt;</strong>"), "{}", page.text());
+    let (_, log) = gate.stop();
+    assert_eq!(log.entries("cs-uri-stem cs-username sc-status")[1], "/ <b>zo%C3%AB+lee</b> 200");
+}
+
+#[test]
+fn a_wrong_password_is_refused_and_its_name_is_not_logged() {
+    let gate = Running::plain();
+    for credentials in ["ann:wrong", "nobody:secret", "x\r\n#Fields: y:z"] {
+        assert_eq!(as_user(&gate, credentials, "/").status, 401, "{credentials}");
+    }
+    let (_, log) = gate.stop();
+    assert_eq!(log.entries("cs-username sc-status sc-substatus"), ["- 401 1"; 3]);
+    assert!(!format!("{log:?}").contains("wrong"));
+}
+
+#[test]
+fn users_see_the_time_of_each_module() {
+    let gate = Running::plain();
+    let reply = as_user(&gate, "ann:secret", "/");
+    let timing = reply.header("server-timing").expect("told");
+    for name in ["total", "request-id", "authentication", "security-headers"] {
+        assert!(timing.contains(&format!("{name};dur=")), "{timing}");
+    }
+}
+
+#[test]
+fn head_has_the_headers_of_get_and_no_body() {
+    let gate = Running::plain();
+    let login = common::ann();
+    for path in ["/", "/api/time", "/files/hello.txt"] {
+        let head = gate.send(format!("HEAD {path} HTTP/1.1\r\nHost: g\r\nConnection: close\r\n{login}\r\n"));
+        let get = gate.get(path);
+        assert_eq!((head.status, head.body.len()), (200, 0), "{path}");
+        assert_eq!(head.header("content-type"), get.header("content-type"), "{path}");
+        if path != "/api/time" {
+            assert_eq!(head.header("content-length"), get.header("content-length"), "{path}");
+        }
+    }
+    // A stream without an end has an end for HEAD.
+    let events = gate.send(format!("HEAD /events HTTP/1.1\r\nHost: g\r\nConnection: close\r\n{login}\r\n"));
+    assert_eq!((events.status, events.body.len()), (200, 0));
+}
+
+#[test]
+fn two_requests_on_one_connection_have_two_ids_and_two_users() {
+    let gate = Running::plain();
+    let (ann, zoe) = (common::ann(), basic("<b>zoë lee</b>:pässword"));
+    let reply = gate.send(format!(
+        "GET /api/time HTTP/1.1\r\nHost: g\r\n{ann}\r\nGET /api/time HTTP/1.1\r\nHost: g\r\nConnection: close\r\n{zoe}\r\n"
+    ));
+    let second = String::from_utf8(reply.body).expect("UTF-8");
+    assert!(second.contains(r#""user":"ann""#) && second.contains(r#""user":"<b>zoë lee</b>""#), "{second}");
+    let (_, log) = gate.stop();
+    assert_eq!(log.entries("cs-username"), ["ann", "<b>zo%C3%AB+lee</b>"]);
+}

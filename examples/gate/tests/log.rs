@@ -1,0 +1,90 @@
+//! What the access log says, whatever a client sends.
+
+mod common;
+
+use std::thread;
+
+use common::{Running, ann};
+use gate::modules::access_log::{Field, Rotation};
+
+#[test]
+fn a_url_cannot_forge_the_log() {
+    let gate = Running::plain();
+    for target in ["/a%0d%0a#Fields:%20x", "/%00?x%0a2026-01-01", "/a?q=%22'&r={}", "/a+b?c+d"] {
+        gate.get(target);
+    }
+    let (_, log) = gate.stop();
+    assert_eq!(
+        log.entries("cs-uri-stem cs-uri-query"),
+        // The number sign begins a fragment, which is no part of what is asked for.
+        ["/a%0d%0a -", "/%00 x%0a2026-01-01", "/a q=%22'&r={}", "/a+b c+d"]
+    );
+}
+
+#[test]
+fn a_user_agent_cannot_forge_the_log() {
+    let gate = Running::start(|config, _| {
+        config.access_log.fields = vec![Field::UserAgent, Field::Referer, Field::Cookie, Field::Host];
+    });
+    let mut request =
+        b"GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\nUser-Agent: #Date: x\ty \xff\xc3\xa9\r\n"
+            .to_vec();
+    request.extend_from_slice(b"Referer: http://e/ 200 0 0\r\nCookie: a=1; b\r\n\r\n");
+    assert_eq!(gate.send(&request).status, 200);
+    let (_, log) = gate.stop();
+    assert_eq!(
+        log.entries("cs(User-Agent) cs(Referer) cs(Cookie) cs-host"),
+        ["%23Date:+x%09y+%FF%C3%A9 http://e/+200+0+0 a=1;+b h"]
+    );
+}
+
+#[test]
+fn bytes_both_ways_and_the_request_id_are_logged() {
+    let gate = Running::start(|config, _| {
+        config.request_id.trust_incoming = true;
+        config.access_log.fields =
+            vec![Field::Method, Field::BytesReceived, Field::BytesSent, Field::RequestId, Field::SiteName];
+    });
+    let reply = gate.send(format!(
+        "POST /echo HTTP/1.1\r\nHost: g\r\nConnection: close\r\nx-request-id: r-1\r\n{}Content-Length: 5\r\n\r\nhello",
+        ann()
+    ));
+    assert_eq!((reply.status, reply.text(), reply.header("x-request-id")), (200, "hello", Some("r-1")));
+    let (_, log) = gate.stop();
+    assert_eq!(log.entries("cs-method cs-bytes sc-bytes x-request-id s-sitename"), ["POST 5 5 r-1 W3SVC1"]);
+}
+
+#[test]
+fn addresses_are_those_of_the_connection() {
+    let gate = Running::plain();
+    let port = gate.addr.port();
+    gate.get("/");
+    let (_, log) = gate.stop();
+    assert_eq!(log.entries("c-ip s-ip s-port"), [format!("127.0.0.1 127.0.0.1 {port}")]);
+}
+
+#[test]
+fn files_rotate_under_load_and_no_entry_is_lost() {
+    let gate = Running::start(|config, _| {
+        config.access_log.rotation = Rotation::Size;
+        config.access_log.max_bytes = 2048;
+    });
+    thread::scope(|scope| {
+        for client in 0..4 {
+            let gate = &gate;
+            scope.spawn(move || {
+                for n in 0..25 {
+                    gate.get(&format!("/{client}-{n}"));
+                }
+            });
+        }
+    });
+    let (_, log) = gate.stop();
+    assert!(log.files.len() > 3, "{} files", log.files.len());
+    let mut stems = log.entries("cs-uri-stem");
+    stems.sort();
+    let mut expected: Vec<String> =
+        (0..4).flat_map(|client| (0..25).map(move |n| format!("/{client}-{n}"))).collect();
+    expected.sort();
+    assert_eq!(stems, expected);
+}
