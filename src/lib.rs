@@ -86,3 +86,8 @@ pub mod prelude {
     };
     pub use http::{HeaderName, HeaderValue, Method, StatusCode};
 }
+
+/// The examples in the README are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,7 +1,7 @@
-//! `cargo xtask bench`: hands over to the benchmark crate, in the release profile.
+//! `cargo xtask bench`: hands over to the benchmark crate, in the release profile, and draws its results.
 
-use crate::Result;
 use crate::command::{Command, has_package};
+use crate::{Result, diagrams};
 
 const PACKAGE: &str = "bivalve-benches";
 
@@ -22,5 +22,5 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         .arg(PACKAGE)
         .arg("--")
         .args(options.args.iter().cloned());
-    Ok(command.streamed()?.success())
+    Ok(command.streamed()?.success() && diagrams::write()?)
 }

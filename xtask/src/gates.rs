@@ -10,7 +10,7 @@ use clap::ValueEnum;
 
 use crate::command::Command;
 use crate::tools::{Missing, Tool};
-use crate::{Result, house, smoke};
+use crate::{Result, diagrams, house, smoke};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -34,6 +34,8 @@ enum Step {
     Fmt,
     /// The project's own rules for sources and documents
     House,
+    /// The pictures of the documents are what the code says
+    Diagrams,
     /// Lints, warnings denied
     Clippy,
     /// All tests but the doctests
@@ -140,6 +142,7 @@ impl Step {
         match self {
             Step::Fmt => Action::Quiet(Command::new("cargo fmt --all --check")),
             Step::House => Action::Own(house::run),
+            Step::Diagrams => Action::Own(diagrams::check),
             Step::Clippy => Action::Quiet(Command::new(
                 "cargo clippy --workspace --all-targets --all-features -- -D warnings",
             )),
@@ -168,7 +171,7 @@ impl Step {
             Step::Nextest => &[Tool::Nextest],
             Step::Powerset => &[Tool::Clippy, Tool::Hack],
             Step::Smoke => &[Tool::Curl],
-            Step::House | Step::Doctest | Step::Docs => &[],
+            Step::House | Step::Diagrams | Step::Doctest | Step::Docs => &[],
         }
     }
 

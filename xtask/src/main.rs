@@ -1,10 +1,11 @@
 //! The project's own commands.
 //!
-//! `cargo xtask test` runs every gate that a change must pass; `cargo xtask bench` measures. The alias
-//! is in `.cargo/config.toml`.
+//! `cargo xtask test` runs every gate that a change must pass; `cargo xtask bench` measures;
+//! `cargo xtask diagrams` draws the pictures of the documents. The alias is in `.cargo/config.toml`.
 
 mod bench;
 mod command;
+mod diagrams;
 mod gates;
 mod house;
 mod smoke;
@@ -36,12 +37,15 @@ enum Task {
     Test(gates::Options),
     /// Measure, and write benches/RESULTS.md
     Bench(bench::Options),
+    /// Draw the pictures of the documents
+    Diagrams(diagrams::Options),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Test(options) => gates::run(&options),
         Task::Bench(options) => bench::run(&options),
+        Task::Diagrams(options) => diagrams::run(&options),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
