@@ -212,12 +212,9 @@ async fn yield_once() {
     std::future::poll_fn(|_| if std::mem::replace(&mut waited, true) { Poll::Ready(()) } else { Poll::Pending }).await;
 }
 
-/// What every contender of this file is.
-pub type Contenders<'a> = Vec<Contender<Box<dyn FnMut(u32) + 'a>>>;
-
 /// All contenders: each iteration is one request past ten units.
 #[must_use]
-pub fn contenders() -> Contenders<'static> {
+pub fn contenders() -> Vec<Contender> {
     let mut empty = Requests::new([]);
     let mut sync = Requests::of::<Count>();
     let mut everywhere = Requests::of::<Everywhere>();
@@ -240,7 +237,7 @@ pub fn contenders() -> Contenders<'static> {
     ]
 }
 
-fn contender(name: &'static str, run: impl FnMut(u32) + 'static) -> Contender<Box<dyn FnMut(u32)>> {
+fn contender(name: &'static str, run: impl FnMut(u32) + 'static) -> Contender {
     Contender { name, run: Box::new(run) }
 }
 

@@ -7,19 +7,21 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bivalve_benches::peers::Peer;
-use bivalve_benches::{dispatch, load, report};
+use bivalve_benches::{dispatch, load, measure, report};
 
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["serve", peer] => Peer::from_key(peer).ok_or_else(|| unknown(peer))?.serve(|| 0),
-        ["dispatch"] => {
-            for (name, ns) in dispatch::time() {
+        ["dispatch", filter @ ..] => {
+            let mut contenders = dispatch::contenders();
+            contenders.retain(|c| filter.iter().all(|part| c.name.contains(part)));
+            for (name, ns) in measure::interleave(&mut contenders) {
                 println!("{name:<45} {ns:>8.1} ns");
             }
             Ok(())
         }
-        [] => measure(),
+        [] => measure_all(),
         [other, ..] => Err(unknown(other)),
     }
 }
@@ -28,7 +30,7 @@ fn unknown(argument: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, format!("{argument:?} is not known: run without arguments, or with dispatch"))
 }
 
-fn measure() -> io::Result<()> {
+fn measure_all() -> io::Result<()> {
     let program = std::env::current_exe()?;
     eprintln!("building the allocation counter …");
     let counting = build_counting(&program)?;

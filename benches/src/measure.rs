@@ -5,17 +5,22 @@ use std::time::{Duration, Instant};
 /// Rounds per contender; the median of 15 ignores seven bad ones.
 pub const ROUNDS: usize = 15;
 
-/// A contender in process: runs `iterations` times and must not be optimised away.
-#[derive(Debug)]
-pub struct Contender<F> {
+/// A contender in process.
+pub struct Contender {
     /// Its name in the table.
     pub name: &'static str,
-    /// What it does.
-    pub run: F,
+    /// Runs as many times as it is told, and must not be optimised away.
+    pub run: Box<dyn FnMut(u32)>,
+}
+
+impl std::fmt::Debug for Contender {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Contender").field(&self.name).finish()
+    }
 }
 
 /// Nanoseconds per iteration of each contender, median over interleaved rounds.
-pub fn interleave(contenders: &mut [Contender<Box<dyn FnMut(u32) + '_>>]) -> Vec<(&'static str, f64)> {
+pub fn interleave(contenders: &mut [Contender]) -> Vec<(&'static str, f64)> {
     let counts: Vec<u32> = contenders.iter_mut().map(|c| calibrate(&mut c.run)).collect();
     let mut samples = vec![Vec::with_capacity(ROUNDS); contenders.len()];
     for _ in 0..ROUNDS {

@@ -174,7 +174,6 @@ pub struct Application {
 
 impl Application {
     /// Starts with the URL path `/`, the current directory as the root and the limits of [`limits`].
-    #[must_use]
     pub fn builder() -> ApplicationBuilder {
         ApplicationBuilder {
             application: Self {

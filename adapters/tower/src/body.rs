@@ -67,11 +67,10 @@ impl Body {
         }
     }
 
-    pub(crate) fn chunks(chunks: Chunks) -> Self {
-        match chunks.into_single() {
-            Ok(bytes) if bytes.is_empty() => Self::empty(),
-            Ok(bytes) => Self { kind: Kind::Full(bytes) },
-            Err(chunks) => Self { kind: Kind::Chunks(Box::new(chunks)) },
+    pub(crate) fn chunks(mut chunks: Chunks) -> Self {
+        match chunks.take_single() {
+            Some(bytes) => Self::from(bytes),
+            None => Self { kind: Kind::Chunks(Box::new(chunks)) },
         }
     }
 

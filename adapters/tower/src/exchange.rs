@@ -80,18 +80,19 @@ impl Chunks {
         self.remaining == 0 && self.trailers.is_none()
     }
 
-    /// The common case: at most one piece of memory, and nothing after it.
-    pub(crate) fn into_single(mut self) -> Result<Bytes, Self> {
+    /// The common case: at most one piece of memory, and nothing after it. `None` otherwise, and all is still here.
+    pub(crate) fn take_single(&mut self) -> Option<Bytes> {
         if self.trailers.is_some() || self.file.is_some() || self.queue.len() > 1 {
-            return Err(self);
+            return None;
         }
-        match self.queue.pop_front() {
-            None => Ok(Bytes::new()),
-            Some(EntityChunk::Bytes(bytes)) => Ok(bytes),
-            Some(chunk) => {
-                self.queue.push_front(chunk);
-                Err(self)
+        match self.queue.front_mut() {
+            None => Some(Bytes::new()),
+            Some(EntityChunk::Bytes(bytes)) => {
+                let bytes = std::mem::take(bytes);
+                *self = Self::default();
+                Some(bytes)
             }
+            Some(_) => None,
         }
     }
 
@@ -252,9 +253,19 @@ impl Streaming {
                 return Poll::Ready(frame);
             }
             let Some(run) = &mut self.run else { return Poll::Ready(None) };
-            let cx = std::task::ready!(run.as_mut().poll(task));
-            self.run = None;
-            self.shared.recycle(cx);
+            match run.as_mut().poll(task) {
+                Poll::Ready(cx) => {
+                    self.run = None;
+                    self.shared.recycle(cx);
+                }
+                // What it waits for may be that somebody takes the part it has just put in.
+                Poll::Pending => {
+                    return match self.poll_part(task) {
+                        Poll::Ready(Some(frame)) => Poll::Ready(frame),
+                        Poll::Ready(None) | Poll::Pending => Poll::Pending,
+                    };
+                }
+            }
         }
     }
 

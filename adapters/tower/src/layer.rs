@@ -132,6 +132,7 @@ where
 /// What all clones of a service share.
 pub(crate) struct Shared {
     pipeline: Arc<Pipeline>,
+    #[allow(clippy::vec_box, reason = "contexts move in and out, and are about 1 KiB")]
     pool: Mutex<Vec<Box<Context>>>,
 }
 

@@ -213,17 +213,19 @@ impl<'m> Tokens<'m> {
         let Some(notification) = entry.notification else { return TokenStream::new() };
         let cfgs = self.cfgs();
         let notification = format_ident!("{notification}");
-        let (on, set) = if entry.post {
-            (quote!(on_post), quote!(post_priority))
+        let (on, set, synchronous) = if entry.post {
+            (quote!(on_post), quote!(post_priority), quote!(post_synchronous))
         } else {
-            (quote!(on), quote!(priority))
+            (quote!(on), quote!(priority), quote!(synchronous))
         };
+        let synchronous =
+            (!self.method.is_async()).then(|| quote!(.#synchronous(#krate::Notification::#notification)));
         let priority = priority
             .as_ref()
             .map(|priority| quote!(.#set(#krate::Notification::#notification, #krate::Priority::#priority)));
         quote! {
             #(#cfgs)*
-            let registration = registration.#on(#krate::Notification::#notification) #priority;
+            let registration = registration.#on(#krate::Notification::#notification) #synchronous #priority;
         }
     }
 

@@ -21,8 +21,6 @@ impl ModuleId {
 pub(crate) struct Frame {
     pub(crate) module: ModuleId,
     pub(crate) event: Event,
-    /// Among the modules of the event.
-    pub(crate) position: u16,
     /// The completion that a handle of this call will post.
     pub(crate) arm: Option<u64>,
     /// The operation that was started for `on_async_completion`.
@@ -30,10 +28,8 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    pub(crate) fn new(module: ModuleId, event: Event, position: usize) -> Self {
-        // Positions are bounded by limits::MAX_MODULES.
-        let position = u16::try_from(position).unwrap_or(u16::MAX);
-        Self { module, event, position, arm: None, started: None }
+    pub(crate) fn new(module: ModuleId, event: Event) -> Self {
+        Self { module, event, arm: None, started: None }
     }
 }
 
@@ -44,17 +40,17 @@ impl Frame {
     }
 
     /// The next call at the same depth. What the last one left behind, it has settled.
-    pub(crate) fn enter(&mut self, module: ModuleId, event: Event, position: usize) {
+    #[inline]
+    pub(crate) fn enter(&mut self, module: ModuleId, event: Event) {
         debug_assert!(!self.is_open(), "the last call was not settled");
         self.module = module;
         self.event = event;
-        self.position = u16::try_from(position).unwrap_or(u16::MAX);
     }
 }
 
 impl Default for Frame {
     fn default() -> Self {
-        Self::new(ModuleId::HOST, Event::of(Notification::BeginRequest), 0)
+        Self::new(ModuleId::HOST, Event::of(Notification::BeginRequest))
     }
 }
 

@@ -442,7 +442,7 @@ impl Context {
         let meter = self.meter.as_deref();
         meter
             .into_iter()
-            .flat_map(|meter| meter.iter())
+            .flat_map(Meter::iter)
             .map(|(id, time)| (self.pipeline.module_name(id), time))
     }
 
@@ -500,19 +500,20 @@ impl Context {
     }
 
     /// Whether this module is to be called at this event.
+    #[inline]
     pub(crate) fn wants(&self, module: ModuleId, event: Event) -> bool {
         let control = &self.control;
-        if !control.skipped.is_empty() && control.skipped.contains(&module) {
-            return false;
-        }
-        control.disabled.is_empty() || !self.is_disabled(module, event)
+        (control.skipped.is_empty() && control.disabled.is_empty()) || !self.is_excluded(module, event)
     }
 
-    fn is_disabled(&self, module: ModuleId, event: Event) -> bool {
-        self.control.disabled.iter().any(|(id, notifications, post)| {
-            let mask = if event.is_post() { post } else { notifications };
-            *id == module && mask.contains(event.notification())
-        })
+    #[cold]
+    fn is_excluded(&self, module: ModuleId, event: Event) -> bool {
+        let control = &self.control;
+        control.skipped.contains(&module)
+            || control.disabled.iter().any(|(id, notifications, post)| {
+                let mask = if event.is_post() { post } else { notifications };
+                *id == module && mask.contains(event.notification())
+            })
     }
 
     /// Answers for an error: an error page while nothing has left, a reset afterwards.

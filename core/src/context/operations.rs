@@ -268,9 +268,9 @@ impl Context {
             return Ok(());
         }
         let mut nested = Nested::enter(self, Notification::MapPath)?;
-        for (position, module) in modules.iter().enumerate() {
-            if nested.cx().wants(*module, Notification::MapPath.into())
-                && call_map_path(nested.cx(), &pipeline, *module, position, mapping)? == Flow::Finish
+        for (position, entry) in modules.iter().enumerate() {
+            if nested.cx().wants(entry.module, Notification::MapPath.into())
+                && call_map_path(nested.cx(), &pipeline, entry.module, position, mapping)? == Flow::Finish
             {
                 break;
             }
@@ -286,13 +286,13 @@ impl Context {
             return Ok(Flow::Continue);
         }
         let mut nested = Nested::enter(self, notification)?;
-        for (position, module) in modules.iter().enumerate() {
+        for (position, entry) in modules.iter().enumerate() {
             let cx = nested.cx();
-            if !cx.wants(*module, notification.into()) {
+            if !cx.wants(entry.module, notification.into()) {
                 continue;
             }
             let flow =
-                call(cx, &pipeline, *module, notification.into(), position, provider.reborrow()).await?;
+                call(cx, &pipeline, entry.module, notification.into(), position, provider.reborrow()).await?;
             if flow == Flow::Finish {
                 return Ok(Flow::Finish);
             }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cursor::{EventLists, SLOTS, index};
+use super::cursor::{Entry, EventLists, SLOTS, index};
 use super::handler::{Pattern, Resolved};
 use super::{Handler, HandlerMapping, Mounted, Pipeline};
 use crate::context::ModuleId;
@@ -132,7 +132,7 @@ impl fmt::Debug for PipelineBuilder {
 
 /// The modules of each event, FIRST to LAST and then by registration; reversed for SendResponse.
 fn lists(modules: &[Mounted]) -> EventLists {
-    let mut lists: [Box<[ModuleId]>; SLOTS + 4] = Default::default();
+    let mut lists: [Box<[Entry]>; SLOTS + 4] = Default::default();
     let events = Notification::ALL.into_iter().flat_map(|n| [Some(Event::of(n)), Event::post(n)]).flatten();
     for event in events {
         let mut ids: Vec<ModuleId> = (0_u16..)
@@ -144,7 +144,11 @@ fn lists(modules: &[Mounted]) -> EventLists {
         if event.notification() == Notification::SendResponse {
             ids.reverse();
         }
-        lists[index(event)] = ids.into();
+        let entry = |module: ModuleId| {
+            let synchronous = modules[module.index()].registration.is_synchronous(event);
+            Entry { module, synchronous }
+        };
+        lists[index(event)] = ids.into_iter().map(entry).collect();
     }
     EventLists::new(lists)
 }

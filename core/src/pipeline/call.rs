@@ -43,16 +43,17 @@ pub(crate) async fn call(
     provider: Provider<'_>,
 ) -> Result<Flow> {
     let module = pipeline.module(id);
-    enter(cx, pipeline, id, event, position);
+    enter(cx, pipeline, id, event);
     let result = match invoke(module, cx, event, provider) {
-        Outcome::Ready(result) => result,
-        Outcome::Pending(future) => Contained::new(future, None).await,
+        None => Ok(Flow::Continue),
+        Some(Outcome::Ready(result)) => result,
+        Some(Outcome::Pending(future)) => Contained::new(future, None).await,
     };
     let result = match result {
         Ok(Flow::Pending) => settle(cx, pipeline, id, event).await,
         result => result,
     };
-    leave(cx, pipeline, id, result)
+    leave(cx, pipeline, id, position, result)
 }
 
 /// Calls a module at MapPath, which cannot wait.
@@ -63,21 +64,26 @@ pub(crate) fn call_map_path(
     position: usize,
     mapping: &mut PathMapping,
 ) -> Result<Flow> {
-    enter(cx, pipeline, id, Notification::MapPath.into(), position);
+    enter(cx, pipeline, id, Notification::MapPath.into());
     let module = pipeline.module(id);
     let result = contain(|| module.on_map_path(cx, mapping)).and_then(|flow| match flow {
         Flow::Pending => Err(nothing_pending("MapPath is synchronous, as in IIS: it cannot return Pending")),
         flow => Ok(flow),
     });
-    leave(cx, pipeline, id, result)
+    leave(cx, pipeline, id, position, result)
 }
 
 /// The bookkeeping before a call.
-pub(crate) fn enter(cx: &mut Context, pipeline: &Pipeline, id: ModuleId, event: Event, position: usize) {
-    cx.frame.enter(id, event, position);
-    if cx.trace.is_none() && cx.meter.is_none() {
-        return;
+#[inline]
+pub(crate) fn enter(cx: &mut Context, pipeline: &Pipeline, id: ModuleId, event: Event) {
+    cx.frame.enter(id, event);
+    if cx.trace.is_some() || cx.meter.is_some() {
+        note_entry(cx, pipeline, id, event);
     }
+}
+
+#[cold]
+fn note_entry(cx: &mut Context, pipeline: &Pipeline, id: ModuleId, event: Event) {
     let depth = cx.depth();
     if let Some(trace) = &mut cx.trace {
         trace.enter(depth, event, pipeline.shared_name(id));
@@ -92,6 +98,7 @@ pub(crate) fn leave(
     cx: &mut Context,
     pipeline: &Pipeline,
     id: ModuleId,
+    position: usize,
     result: Result<Flow>,
 ) -> Result<Flow> {
     if let Some(arm) = cx.frame.arm.take() {
@@ -115,11 +122,7 @@ pub(crate) fn leave(
         if error.is_panic() {
             cx.control.skipped.push(id);
         }
-        error.at(Place {
-            module: Arc::clone(pipeline.shared_name(id)),
-            event: cx.frame.event,
-            position: usize::from(cx.frame.position),
-        })
+        error.at(Place { module: Arc::clone(pipeline.shared_name(id)), event: cx.frame.event, position })
     })
 }
 
@@ -139,26 +142,32 @@ pub(crate) fn leave_handler(cx: &mut Context, result: Result<Flow>) -> Result<Fl
     }
 }
 
-/// Calls the method of an event, containing a panic.
+/// Calls the method of an event, containing a panic. `None`: it answered `Continue` at once, as nearly all do; that
+/// answer is one byte, where an [`Outcome`] is three words that would be copied.
 pub(crate) fn invoke<'a>(
     module: &'a dyn Module,
     cx: &'a mut Context,
     event: Event,
     provider: Provider<'a>,
-) -> Outcome<'a> {
+) -> Option<Outcome<'a>> {
     contain_outcome(move || dispatch(module, cx, event, provider))
 }
 
-fn invoke_completion<'a>(module: &'a dyn Module, cx: &'a mut Context, info: CompletionInfo) -> Outcome<'a> {
+fn invoke_completion<'a>(
+    module: &'a dyn Module,
+    cx: &'a mut Context,
+    info: CompletionInfo,
+) -> Option<Outcome<'a>> {
     contain_outcome(move || module.on_async_completion(cx, info))
 }
 
 /// Calls the mounted service, containing a panic.
-pub(crate) fn invoke_handler<'a>(handler: &'a dyn Handler, cx: &'a mut Context) -> Outcome<'a> {
+pub(crate) fn invoke_handler<'a>(handler: &'a dyn Handler, cx: &'a mut Context) -> Option<Outcome<'a>> {
     contain_outcome(move || handler.handle(cx))
 }
 
-fn dispatch<'a>(
+#[inline]
+pub(crate) fn dispatch<'a>(
     module: &'a dyn Module,
     cx: &'a mut Context,
     event: Event,
@@ -224,8 +233,9 @@ pub(crate) fn settle<'a>(
                 trace.enter_completion(depth, event, pipeline.shared_name(id));
             }
             let result = match invoke_completion(module, cx, info) {
-                Outcome::Ready(result) => result,
-                Outcome::Pending(future) => Contained::new(future, None).await,
+                None => Ok(Flow::Continue),
+                Some(Outcome::Ready(result)) => result,
+                Some(Outcome::Pending(future)) => Contained::new(future, None).await,
             };
             if let Some(trace) = &mut cx.trace {
                 trace.leave(depth, &result);
@@ -279,8 +289,22 @@ fn nothing_pending(text: &'static str) -> Error {
     Error::framework(ErrorKind::NothingPending, text)
 }
 
-fn contain_outcome<'a>(f: impl FnOnce() -> Outcome<'a>) -> Outcome<'a> {
-    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| Outcome::Ready(Err(panicked(&*payload))))
+fn contain_outcome<'a>(f: impl FnOnce() -> Outcome<'a>) -> Option<Outcome<'a>> {
+    let mut unusual = None;
+    let answer = &mut unusual;
+    let caught = catch_unwind(AssertUnwindSafe(move || match f() {
+        Outcome::Ready(Ok(Flow::Continue)) => {}
+        other => *answer = Some(other),
+    }));
+    match caught {
+        Ok(()) => unusual,
+        Err(payload) => Some(Outcome::Ready(Err(panicked(&*payload)))),
+    }
+}
+
+/// Contains the panics of several calls with one guard.
+pub(crate) fn contain_calls(f: impl FnOnce() -> Option<Result<Flow>>) -> Option<Result<Flow>> {
+    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| Some(Err(panicked(&*payload))))
 }
 
 fn contain<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
@@ -324,20 +348,24 @@ impl<T, F: Future<Output = Result<T>> + Unpin> Future for Contained<'_, F> {
             self.release();
             return Poll::Ready(Err(Error::disconnected()));
         }
-        let Some(future) = &mut self.future else {
-            // Polled after it was ready: no caller in this crate does, and a hang is no answer.
-            return Poll::Ready(Err(nothing_pending("a finished call was polled again")));
-        };
-        match catch_unwind(AssertUnwindSafe(|| Pin::new(future).poll(task))) {
+        let future = &mut self.future;
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            let Some(running) = future else {
+                // Polled after it was ready: no caller in this crate does, and a hang is no answer.
+                return Poll::Ready(Err(nothing_pending("a finished call was polled again")));
+            };
+            let done = Pin::new(running).poll(task);
+            if done.is_ready() {
+                *future = None;
+            }
+            done
+        }));
+        match polled {
             Ok(Poll::Pending) if self.cancel.is_some_and(|signal| signal.poll_gone(task)) => {
                 self.release();
                 Poll::Ready(Err(Error::disconnected()))
             }
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(result)) => {
-                self.release();
-                Poll::Ready(result)
-            }
+            Ok(polled) => polled,
             Err(payload) => {
                 self.release();
                 Poll::Ready(Err(panicked(&*payload)))

@@ -47,17 +47,25 @@ impl Step {
     }
 }
 
+/// A module at an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) module: ModuleId,
+    /// It promised to return no future here.
+    pub(crate) synchronous: bool,
+}
+
 /// The modules of each event, in the order in which they run.
 #[derive(Debug)]
 pub(crate) struct EventLists {
     /// Deterministic events by slot, then the four on-demand ones.
-    lists: [Box<[ModuleId]>; SLOTS + 4],
+    lists: [Box<[Entry]>; SLOTS + 4],
     /// Slots with something to do.
     active: u32,
 }
 
 impl EventLists {
-    pub(super) fn new(lists: [Box<[ModuleId]>; SLOTS + 4]) -> Self {
+    pub(super) fn new(lists: [Box<[Entry]>; SLOTS + 4]) -> Self {
         let mut active = 1 << EXECUTE;
         for (slot, list) in lists[..SLOTS].iter().enumerate() {
             if !list.is_empty() {
@@ -67,7 +75,7 @@ impl EventLists {
         Self { lists, active }
     }
 
-    pub(crate) fn at(&self, event: Event) -> &[ModuleId] {
+    pub(crate) fn at(&self, event: Event) -> &[Entry] {
         &self.lists[index(event)]
     }
 
@@ -142,14 +150,14 @@ impl Cursor {
         &mut self,
         lists: &EventLists,
         wants: impl Fn(ModuleId, Event) -> bool,
-    ) -> Option<ModuleId> {
+    ) -> Option<Entry> {
         loop {
             if self.slot >= END || (!self.sent && self.slot >= send_slot()) {
                 return None;
             }
-            while let Some(module) = lists.lists[self.slot].get(self.position) {
-                if wants(*module, EVENTS[self.slot]) {
-                    return Some(*module);
+            while let Some(entry) = lists.lists[self.slot].get(self.position) {
+                if wants(entry.module, EVENTS[self.slot]) {
+                    return Some(*entry);
                 }
                 self.position += 1;
             }
@@ -219,9 +227,9 @@ mod tests {
     use super::*;
 
     fn lists(slots: &[(usize, &[u16])]) -> EventLists {
-        let mut lists: [Box<[ModuleId]>; SLOTS + 4] = Default::default();
+        let mut lists: [Box<[Entry]>; SLOTS + 4] = Default::default();
         for (slot, ids) in slots {
-            lists[*slot] = ids.iter().map(|id| ModuleId(*id)).collect();
+            lists[*slot] = ids.iter().map(|id| Entry { module: ModuleId(*id), synchronous: true }).collect();
         }
         EventLists::new(lists)
     }
@@ -231,7 +239,7 @@ mod tests {
         let mut cursor = Cursor::new(lists);
         let mut steps = Vec::new();
         loop {
-            let module = cursor.next_call(lists, |_, _| true).map(|module| module.0);
+            let module = cursor.next_call(lists, |_, _| true).map(|entry| entry.module.0);
             match (cursor.next(lists, |_, _| true), module) {
                 (Step::Call { event, .. }, Some(module)) => {
                     steps.push(format!("{event}:{module}"));

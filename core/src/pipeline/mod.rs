@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 pub use self::builder::{BuildError, PipelineBuilder};
 pub(crate) use self::call::{Provider, call, call_map_path};
-use self::cursor::EventLists;
 pub use self::cursor::Step;
+use self::cursor::{Entry, EventLists};
 pub use self::handler::{Handler, HandlerMapping};
 pub use self::run::{HandlerGuard, Run};
 
@@ -66,7 +66,6 @@ struct Mounted {
 
 impl Pipeline {
     /// Starts with no modules and no handler.
-    #[must_use]
     pub fn builder() -> PipelineBuilder {
         PipelineBuilder::default()
     }
@@ -78,7 +77,7 @@ impl Pipeline {
 
     /// The names of the modules that run at an event, in the order in which they run.
     pub fn modules_of(&self, event: impl Into<Event>) -> impl Iterator<Item = &str> {
-        self.lists.at(event.into()).iter().map(|id| self.module_name(*id))
+        self.lists.at(event.into()).iter().map(|entry| self.module_name(entry.module))
     }
 
     /// Whether a module runs, or the response is looked at, after the handler. Without, a host may let a
@@ -116,7 +115,7 @@ impl Pipeline {
         &self.lists
     }
 
-    pub(crate) fn modules_at(&self, event: Event) -> &[ModuleId] {
+    pub(crate) fn modules_at(&self, event: Event) -> &[Entry] {
         self.lists.at(event)
     }
 
@@ -153,12 +152,14 @@ impl Pipeline {
     }
 
     /// Whether this module is to be called at this event of this request.
+    #[inline]
     pub(crate) fn calls(&self, cx: &Context, module: ModuleId, event: Event) -> bool {
         let executes = event.notification() == Notification::ExecuteRequestHandler && !event.is_post();
         cx.wants(module, event) && (!executes || self.handles(cx, module))
     }
 
     /// Whether this module is called at ExecuteRequestHandler.
+    #[cold]
     fn handles(&self, cx: &Context, module: ModuleId) -> bool {
         if let Some(chosen) = cx.control.handler {
             return chosen == module;

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use super::call::{Contained, enter, invoke, invoke_handler, leave, leave_handler, settle};
-use super::cursor::Cursor;
+use super::call::{
+    Contained, contain_calls, dispatch, enter, invoke, invoke_handler, leave, leave_handler, settle,
+};
+use super::cursor::{Cursor, Entry, EventLists};
 use super::{Pipeline, Provider, Step};
 use crate::context::{ModuleId, Progress, Signal};
-use crate::{Context, Error, Event, Flow, Notification, Outcome, Result};
+use crate::{Context, Error, ErrorKind, Event, Flow, Notification, Outcome, Result};
 
 /// One request and where it is in its pipeline. For hosts.
 ///
@@ -126,74 +128,100 @@ impl Run {
     }
 
     /// Calls modules as long as calls come next.
-    ///
-    /// One loop in one future: a synchronous module costs a virtual call and a little bookkeeping.
     async fn calls(&mut self, calls: Calls) {
         if self.cx.frame.is_open() {
             // Left by the host, which has the context between two steps.
             self.cx.close_frame();
         }
         loop {
+            if calls != Calls::One
+                && let Some(result) = self.synchronous_calls(calls)
+            {
+                self.settle_call(result).await;
+                continue;
+            }
             let Self { cx, cursor, pipeline, signal } = self;
-            let Some(id) = cursor.next_call(pipeline.lists(), |module, event| pipeline.calls(cx, module, event))
-            else {
-                return;
-            };
+            let next = cursor.next_call(pipeline.lists(), |module, event| pipeline.calls(cx, module, event));
+            let Some(Entry { module: id, .. }) = next else { return };
             if calls == Calls::ToHandler && cursor.is_finishing() {
                 return;
             }
-            enter(cx, pipeline, id, cursor.event(), cursor.position());
             let event = cursor.event();
-            let unusual = match invoke(pipeline.module(id), cx, event, Provider::None) {
-                Outcome::Ready(Ok(Flow::Continue)) => None,
-                Outcome::Ready(result) => Some(result),
-                Outcome::Pending(future) => {
-                    Some(Contained::new(future, pipeline.cancel(id, event, signal)).await)
+            enter(cx, pipeline, id, event);
+            let result = match invoke(pipeline.module(id), cx, event, Provider::None) {
+                None => Ok(Flow::Continue),
+                Some(Outcome::Ready(result)) => result,
+                Some(Outcome::Pending(future)) => {
+                    Contained::new(future, pipeline.cancel(id, event, signal)).await
                 }
             };
-            match unusual {
-                None if cx.has_nothing_to_settle() => cursor.advance(pipeline.lists(), Flow::Continue),
-                None => self.settle_call(id, Ok(Flow::Continue)),
-                Some(Ok(Flow::Pending)) => {
-                    let settled = settle(cx, pipeline, id, event);
-                    let result = Contained::new(settled, pipeline.cancel(id, event, signal)).await;
-                    self.settle_call(id, result);
-                }
-                Some(result) => self.settle_call(id, result),
+            if matches!(result, Ok(Flow::Continue)) && cx.has_nothing_to_settle() {
+                cursor.advance(pipeline.lists(), Flow::Continue);
+                called(cx, cursor, pipeline.lists(), signal);
+            } else {
+                self.settle_call(result).await;
             }
-            self.called();
             if calls == Calls::One {
                 return;
             }
         }
     }
 
-    /// A call whose answer is more than "continue".
-    fn settle_call(&mut self, id: ModuleId, result: Result<Flow>) {
-        let event = self.cursor.event();
-        let result = leave(&mut self.cx, &self.pipeline, id, result);
-        let flow = self.answer(event, result);
-        self.cursor.advance(self.pipeline.lists(), flow);
+    /// Calls modules that return no future, as long as they answer `Continue`. An answer that is more than that is
+    /// handed back, the call not yet settled.
+    ///
+    /// Here a call costs what a virtual call costs: nothing is kept across an await, and one guard contains the
+    /// panics of all. Who panicked is in the frame.
+    fn synchronous_calls(&mut self, calls: Calls) -> Option<Result<Flow>> {
+        let Self { cx, cursor, pipeline, signal } = self;
+        let lists = pipeline.lists();
+        contain_calls(|| {
+            loop {
+                let entry = cursor.next_call(lists, |module, event| pipeline.calls(cx, module, event))?;
+                if !entry.synchronous || (calls == Calls::ToHandler && cursor.is_finishing()) {
+                    return None;
+                }
+                let event = cursor.event();
+                enter(cx, pipeline, entry.module, event);
+                match unusual(dispatch(pipeline.module(entry.module), cx, event, Provider::None)) {
+                    None if cx.has_nothing_to_settle() => {
+                        cursor.advance(lists, Flow::Continue);
+                        called(cx, cursor, lists, signal);
+                    }
+                    None => return Some(Ok(Flow::Continue)),
+                    unusual => return unusual,
+                }
+            }
+        })
     }
 
-    /// After every call.
-    fn called(&mut self) {
-        let event = self.cx.event();
-        if event.notification() == Notification::ExecuteRequestHandler && !event.is_post() {
-            self.cx.control.executed = true;
-        }
-        self.notice_disconnect();
+    /// What follows a call whose answer is more than "continue".
+    async fn settle_call(&mut self, result: Result<Flow>) {
+        let Self { cx, cursor, pipeline, signal } = self;
+        let (id, event) = (cx.frame.module, cursor.event());
+        let result = match result {
+            Ok(Flow::Pending) => {
+                let settled = settle(cx, pipeline, id, event);
+                Contained::new(settled, pipeline.cancel(id, event, signal)).await
+            }
+            result => result,
+        };
+        let result = leave(&mut self.cx, &self.pipeline, id, self.cursor.position(), result);
+        let flow = self.answer(event, result);
+        self.cursor.advance(self.pipeline.lists(), flow);
+        called(&mut self.cx, &mut self.cursor, self.pipeline.lists(), &self.signal);
     }
 
     async fn run_handler(&mut self) -> Result<Flow> {
         self.cx.frame =
-            crate::context::Frame::new(ModuleId::HOST, Notification::ExecuteRequestHandler.into(), 0);
+            crate::context::Frame::new(ModuleId::HOST, Notification::ExecuteRequestHandler.into());
         if self.wants_service()
             && let Some(handler) = self.pipeline.handler()
         {
             return match invoke_handler(&**handler, &mut self.cx) {
-                Outcome::Ready(result) => result,
-                Outcome::Pending(future) => Contained::new(future, Some(&self.signal)).await,
+                None => Ok(Flow::Continue),
+                Some(Outcome::Ready(result)) => result,
+                Some(Outcome::Pending(future)) => Contained::new(future, Some(&self.signal)).await,
             };
         }
         self.cx.nobody_handled()
@@ -237,6 +265,26 @@ impl Run {
         if self.signal.is_gone() {
             self.cursor.finish(self.pipeline.lists());
         }
+    }
+}
+
+/// After every call.
+fn called(cx: &mut Context, cursor: &mut Cursor, lists: &EventLists, signal: &Signal) {
+    cx.control.executed |= cx.event() == Event::of(Notification::ExecuteRequestHandler);
+    if signal.is_gone() {
+        cursor.finish(lists);
+    }
+}
+
+/// The answer of a method that returns no future, unless it is "continue".
+fn unusual(outcome: Outcome<'_>) -> Option<Result<Flow>> {
+    match outcome {
+        Outcome::Ready(Ok(Flow::Continue)) => None,
+        Outcome::Ready(result) => Some(result),
+        Outcome::Pending(_) => Some(Err(Error::framework(
+            ErrorKind::NothingPending,
+            "a method that is registered as synchronous returned a future: see Registration::synchronous",
+        ))),
     }
 }
 
