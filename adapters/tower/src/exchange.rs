@@ -153,6 +153,13 @@ impl TowerHost {
         Arc::clone(&self.exchange)
     }
 
+    /// Lets go of the request's body. hyper reads the next request of a connection only when nobody holds the body
+    /// of this one any more.
+    pub(crate) fn release(&mut self) {
+        self.body = Body::empty();
+        self.left = Bytes::new();
+    }
+
     pub(crate) fn of(cx: &mut Context) -> Option<&mut Self> {
         (cx.host_mut() as &mut dyn Any).downcast_mut()
     }

@@ -142,7 +142,10 @@ impl Shared {
     }
 
     /// A context whose request is over.
-    pub(crate) fn recycle(&self, cx: Box<Context>) {
+    pub(crate) fn recycle(&self, mut cx: Box<Context>) {
+        if let Some(host) = TowerHost::of(&mut cx) {
+            host.release();
+        }
         // Another thread at the pool is no reason to wait: the context is dropped instead.
         if let Ok(mut pool) = self.pool.try_lock()
             && pool.len() < POOL
