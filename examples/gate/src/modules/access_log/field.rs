@@ -285,6 +285,8 @@ const MAX_VALUE: usize = 4096;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn escaped(value: &[u8]) -> String {
@@ -306,6 +308,14 @@ mod tests {
             (b"100%", "100%"),
         ] {
             assert_eq!(escaped(value), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_value_is_one_field_of_visible_ascii(value in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let escaped = escaped(&value);
+            prop_assert!(!escaped.is_empty() && escaped.bytes().all(|b| b.is_ascii_graphic()), "{escaped}");
         }
     }
 

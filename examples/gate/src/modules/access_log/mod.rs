@@ -24,6 +24,26 @@
 //! # Same on both hosts
 //!
 //! IIS: replaces the log of http.sys. Differences: none.
+//!
+//! # Example
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use bivalve::testing::{TestHost, block_on};
+//! use gate::modules::access_log::{AccessLog, AccessLogConfig, LogWriter};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let folder = folder.path().join("logs");
+//! let config = AccessLogConfig { directory: folder.clone(), ..AccessLogConfig::default() };
+//! let log = LogWriter::start(&config)?;
+//! let host = TestHost::new().mount(AccessLog::new(&config, log.sender()));
+//! block_on(host.get("/a?b=c").finish());
+//! assert!(log.close(Duration::from_secs(5)));
+//! # let text = std::fs::read_to_string(std::fs::read_dir(folder)?.next().expect("a file")?.path())?;
+//! # assert!(text.contains(" 127.0.0.1 GET /a b=c 80 - 127.0.0.1 - - 404 0 2 "), "{text}");
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 mod config;
 mod field;

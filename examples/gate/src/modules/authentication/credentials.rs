@@ -80,6 +80,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn of(values: &[&str]) -> Credentials {
@@ -134,6 +136,22 @@ mod tests {
         assert_eq!(of(&[]), Credentials::Missing);
         assert_eq!(of(&["Negotiate abc"]), Credentials::Missing);
         assert_eq!(of(&["Basically YTpi"]), Credentials::Missing);
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_stops_the_server(value in "[ -~]{0,64}|[bB]asic [A-Za-z0-9+/=]{0,64}|Bearer [ -~]{0,64}") {
+            if let Credentials::Basic { user, password } = of(&[&value]) {
+                let control = user.chars().chain(password.chars()).any(char::is_control);
+                prop_assert!(!user.contains(':') && !control);
+            }
+        }
+
+        #[test]
+        fn what_a_client_encodes_is_what_is_read(name in "[^:\\pC]{0,20}", password in "\\PC{0,20}") {
+            let encoded = base64::engine::general_purpose::STANDARD.encode(format!("{name}:{password}"));
+            prop_assert_eq!(of(&[&format!("Basic {encoded}")]), user(&name, &password));
+        }
     }
 
     #[test]

@@ -6,14 +6,28 @@
 //!
 //! # What a password costs
 //!
-//! Argon2 is meant to be expensive, so it runs on the blocking pool, and a [`Verifier`](verifier::Verifier) bounds
+//! Argon2 is meant to be expensive, so it runs on the blocking pool, and two bounds say
 //! how many run and how many wait; above that the answer is 503. An unknown user costs as much as a known one.
-//! Right credentials are remembered for a while: [`cache`] says why that is safe.
+//! Right credentials are remembered for a while; `cache.rs` says why that is safe.
 //!
 //! # Same on both hosts
 //!
 //! IIS: replaces BasicAuthenticationModule and AnonymousAuthenticationModule, with users of its own instead of
 //! Windows accounts. Differences: none.
+//!
+//! # Example
+//!
+//! ```
+//! use bivalve::testing::{TestHost, block_on};
+//! use gate::modules::authentication::{Authentication, AuthenticationConfig, Passwords};
+//!
+//! let passwords = Passwords::parse(&Passwords::line("ada", "correct horse")?)?;
+//! let host = TestHost::new().mount(Authentication::new(&AuthenticationConfig::default(), passwords)?);
+//! let response = block_on(host.get("/").finish());
+//! assert_eq!(response.status(), 401);
+//! assert_eq!(response.header("www-authenticate"), Some(r#"Basic realm="gate", charset="UTF-8""#));
+//! # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+//! ```
 
 mod cache;
 mod config;

@@ -6,6 +6,17 @@
 //! # Same on both hosts
 //!
 //! IIS: replaces entries of `<customHeaders>`, which overwrite nothing either. Differences: none.
+//!
+//! # Example
+//!
+//! ```
+//! use bivalve::testing::{TestHost, block_on};
+//! use gate::modules::security_headers::{SecurityHeaders, SecurityHeadersConfig};
+//!
+//! let host = TestHost::new().mount(SecurityHeaders::new(&SecurityHeadersConfig::default()));
+//! let response = block_on(host.get("/").finish());
+//! assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
+//! ```
 
 mod config;
 mod module;

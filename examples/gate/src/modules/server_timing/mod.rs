@@ -13,6 +13,22 @@
 //! # Same on both hosts
 //!
 //! Differences: none.
+//!
+//! # Example
+//!
+//! ```
+//! use std::time::Instant;
+//!
+//! use bivalve::testing::{TestHost, block_on};
+//! use gate::modules::server_timing::{Audience, ServerTiming, ServerTimingConfig};
+//!
+//! let start = Instant::now();
+//! let host = TestHost::new()
+//!     .mount(ServerTiming::new(&ServerTimingConfig { audience: Audience::All }))
+//!     .configure(|pipeline| pipeline.measure(move || start.elapsed()));
+//! let response = block_on(host.get("/").finish());
+//! assert!(response.header("server-timing").is_some_and(|timing| timing.starts_with("total;dur=")));
+//! ```
 
 mod config;
 mod module;
