@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::{Argon2, Params, PasswordHasher, PasswordVerifier};
+use argon2::password_hash::phc::{Output, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, PasswordHasher, Version};
 use bivalve::User;
+use subtle::ConstantTimeEq;
 
 /// Users and the Argon2 hashes of their passwords.
 ///
@@ -25,13 +26,23 @@ use bivalve::User;
 pub struct Passwords {
     users: HashMap<String, Entry>,
     /// The hash against which the password of an unknown user is compared, so that it takes as long.
-    nobody: PasswordHash,
+    nobody: Secret,
 }
 
 struct Entry {
     user: User,
-    hash: PasswordHash,
+    secret: Secret,
 }
+
+/// A hash, ready for a comparison.
+struct Secret {
+    argon2: Argon2<'static>,
+    salt: Salt,
+    hash: Output,
+}
+
+/// The memory in which Argon2 works, to be used again: it is as large as the dearest hash asks for.
+pub(super) type Memory = Vec<Block>;
 
 impl Passwords {
     /// Reads a password file.
@@ -67,6 +78,7 @@ impl Passwords {
         let nobody = Argon2::from(params.unwrap_or_default())
             .hash_password(b"nobody has this password, and nobody it lets in")
             .map_err(|error| PasswordFileError::of(format!("no hash can be made here: {error}")))?;
+        let nobody = Secret::new(&nobody).map_err(PasswordFileError::of)?;
         Ok(Self { users, nobody })
     }
 
@@ -86,9 +98,13 @@ impl Passwords {
     /// The user, if the password is right. Takes tens of milliseconds, and for an unknown user as long.
     #[must_use]
     pub fn verify(&self, name: &str, password: &str) -> Option<User> {
+        self.verify_in(&mut Memory::new(), name, password)
+    }
+
+    pub(super) fn verify_in(&self, memory: &mut Memory, name: &str, password: &str) -> Option<User> {
         let entry = self.users.get(name);
-        let hash = entry.map_or(&self.nobody, |entry| &entry.hash);
-        let right = Argon2::default().verify_password(password.as_bytes(), hash).is_ok();
+        let secret = entry.map_or(&self.nobody, |entry| &entry.secret);
+        let right = secret.fits(memory, password);
         entry.filter(|_| right).map(|entry| entry.user.clone())
     }
 
@@ -105,25 +121,49 @@ impl fmt::Debug for Passwords {
     }
 }
 
+impl Secret {
+    fn new(hash: &PasswordHash) -> Result<Self, String> {
+        if hash.algorithm.as_str() != "argon2id" {
+            return Err(format!("it is {}, and only argon2id is taken", hash.algorithm));
+        }
+        let (Some(salt), Some(output)) = (hash.salt, hash.hash) else {
+            return Err("it has no salt or no hash".into());
+        };
+        let params = Params::try_from(hash).map_err(|error| error.to_string())?;
+        if params.m_cost() > MAX_MEMORY_KIB {
+            let cost = params.m_cost();
+            return Err(format!("it takes {cost} KiB at each login, and at most {MAX_MEMORY_KIB} are taken"));
+        }
+        let version = hash.version.map_or(Ok(Version::default()), Version::try_from);
+        let version = version.map_err(|error| error.to_string())?;
+        Ok(Self { argon2: Argon2::new(Algorithm::Argon2id, version, params), salt, hash: output })
+    }
+
+    fn fits(&self, memory: &mut Memory, password: &str) -> bool {
+        let blocks = self.argon2.params().block_count();
+        if memory.len() < blocks {
+            memory.resize(blocks, Block::new());
+        }
+        let mut computed = [0; Output::MAX_LENGTH];
+        let computed = &mut computed[..self.hash.len()];
+        let done = self.argon2.hash_password_into_with_memory(
+            password.as_bytes(),
+            &self.salt,
+            computed,
+            &mut memory[..blocks],
+        );
+        done.is_ok() && bool::from(computed.ct_eq(self.hash.as_bytes()))
+    }
+}
+
 fn entry(line: &str) -> Result<(&str, Entry, Params), String> {
     let (name, hash) = line.split_once(':').ok_or("expected name:$argon2id$…, found no colon")?;
     check_name(name)?;
-    let hash = PasswordHash::new(hash).map_err(|error| format!("the hash of {name}: {error}"))?;
-    if hash.algorithm.as_str() != "argon2id" {
-        return Err(format!("the hash of {name} is {}, and only argon2id is taken", hash.algorithm));
-    }
-    if hash.salt.is_none() || hash.hash.is_none() {
-        return Err(format!("the hash of {name} has no salt or no hash"));
-    }
-    let params = Params::try_from(&hash).map_err(|error| format!("the hash of {name}: {error}"))?;
-    if params.m_cost() > MAX_MEMORY_KIB {
-        return Err(format!(
-            "the hash of {name} takes {} KiB at each login, and at most {MAX_MEMORY_KIB} are taken",
-            params.m_cost()
-        ));
-    }
-    let user = User::new(name, "Basic");
-    Ok((name, Entry { user, hash }, params))
+    let secret =
+        PasswordHash::new(hash).map_err(|error| error.to_string()).and_then(|hash| Secret::new(&hash));
+    let secret = secret.map_err(|wrong| format!("the hash of {name}: {wrong}"))?;
+    let params = secret.argon2.params().clone();
+    Ok((name, Entry { user: User::new(name, "Basic"), secret }, params))
 }
 
 fn check_name(name: &str) -> Result<(), String> {
@@ -209,7 +249,22 @@ mod tests {
     #[test]
     fn an_unknown_user_costs_what_the_first_user_costs() {
         let passwords = Passwords::parse(&format!("ann:{}", cheap("secret"))).expect("well formed");
-        assert_eq!(passwords.nobody.params, passwords.users["ann"].hash.params);
+        assert_eq!(passwords.nobody.argon2.params(), passwords.users["ann"].secret.argon2.params());
+    }
+
+    #[test]
+    fn memory_that_was_used_before_changes_nothing() {
+        let larger = Argon2::from(Params::new(64, 2, 2, None).expect("a low cost"));
+        let larger = larger.hash_password(b"larger").expect("a hash");
+        let text = format!("ann:{}\nbob:{larger}\n", cheap("secret"));
+        let passwords = Passwords::parse(&text).expect("well formed");
+        let mut memory = Memory::new();
+        for _ in 0..2 {
+            assert!(passwords.verify_in(&mut memory, "ann", "secret").is_some());
+            assert!(passwords.verify_in(&mut memory, "bob", "larger").is_some());
+            assert!(passwords.verify_in(&mut memory, "ann", "larger").is_none());
+        }
+        assert_eq!(memory.len(), 64);
     }
 
     #[test]
@@ -219,7 +274,7 @@ mod tests {
         assert!(wrong("ann:secret").starts_with("line 1: the hash of ann: "));
         assert_eq!(
             wrong(&format!("ann:{}", good.replace("argon2id", "argon2i"))),
-            "line 1: the hash of ann is argon2i, and only argon2id is taken"
+            "line 1: the hash of ann: it is argon2i, and only argon2id is taken"
         );
         assert_eq!(wrong(&format!("ann:{good}\nann:{good}")), "line 2: the user ann is there already");
         assert!(wrong(&format!(":{good}")).starts_with("line 1: a name has "));

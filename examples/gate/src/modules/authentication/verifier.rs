@@ -1,6 +1,6 @@
 //! Verifies passwords without stopping the server: on the blocking pool, few at a time.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bivalve::User;
@@ -8,12 +8,16 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinError, spawn_blocking};
 
 use super::cache::Cache;
+use super::passwords::Memory;
 use super::{AuthenticationConfig, Passwords};
 
 /// Passwords, the cache before them, and the bounds around them.
 pub(super) struct Verifier {
     passwords: Arc<Passwords>,
     cache: Cache,
+    /// One for each that runs. Without it each thread of the blocking pool keeps what it once allocated, and a flood of
+    /// logins passes through all of them.
+    memories: Arc<Mutex<Vec<Memory>>>,
     /// Who may run.
     pub(super) running: Arc<Semaphore>,
     /// Who may run or wait.
@@ -43,6 +47,7 @@ impl Verifier {
         Ok(Self {
             passwords,
             cache: Cache::new(config.cache_entries, Duration::from_secs(config.cache_secs))?,
+            memories: Arc::default(),
             running: Arc::new(Semaphore::new(running)),
             admitted: Semaphore::new(admitted),
         })
@@ -65,11 +70,14 @@ impl Verifier {
         if let Some(user) = self.cache.find(tag, Instant::now()) {
             return Ok(Verdict::Right(user));
         }
-        let passwords = Arc::clone(&self.passwords);
+        let (passwords, memories) = (Arc::clone(&self.passwords), Arc::clone(&self.memories));
         let (name, password) = (name.to_owned(), password.to_owned());
         let found = spawn_blocking(move || {
-            let _permit = permit;
-            passwords.verify(&name, &password)
+            let mut memory = lock(&memories).pop().unwrap_or_default();
+            let found = passwords.verify_in(&mut memory, &name, &password);
+            lock(&memories).push(memory);
+            drop(permit);
+            found
         })
         .await?;
         Ok(match found {
@@ -84,4 +92,8 @@ impl Verifier {
     pub(super) fn knows_nobody(&self) -> bool {
         self.passwords.is_empty()
     }
+}
+
+fn lock(memories: &Mutex<Vec<Memory>>) -> MutexGuard<'_, Vec<Memory>> {
+    memories.lock().unwrap_or_else(PoisonError::into_inner)
 }
