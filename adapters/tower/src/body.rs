@@ -140,7 +140,8 @@ impl HttpBody for Body {
             Kind::Prefixed(inserted, rest) => inserted.is_empty() && rest.is_end_stream(),
             Kind::Boxed(body) => body.is_end_stream(),
             Kind::Chunks(chunks) => chunks.is_empty(),
-            Kind::Full(_) | Kind::Streaming(_) | Kind::Entity(_) | Kind::Broken => false,
+            Kind::Streaming(streaming) => streaming.is_end_stream(),
+            Kind::Full(_) | Kind::Entity(_) | Kind::Broken => false,
         }
     }
 

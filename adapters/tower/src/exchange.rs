@@ -255,24 +255,46 @@ impl Streaming {
     }
 
     pub(crate) fn poll_frame(&mut self, task: &mut Task<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = std::task::ready!(self.poll_next(task));
+        if self.expected == Some(0) {
+            // hyper does not ask for more than was announced: the events after the handler run now, if they can.
+            let _ = self.poll_run(task);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn poll_next(&mut self, task: &mut Task<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         loop {
             if let Some(frame) = std::task::ready!(self.poll_part(task)) {
                 return Poll::Ready(frame);
             }
-            let Some(run) = &mut self.run else { return Poll::Ready(None) };
-            match run.as_mut().poll(task) {
-                Poll::Ready(cx) => {
-                    self.run = None;
-                    self.shared.recycle(cx);
-                }
-                // What it waits for may be that somebody takes the part it has just put in.
-                Poll::Pending => {
-                    return match self.poll_part(task) {
-                        Poll::Ready(Some(frame)) => Poll::Ready(frame),
-                        Poll::Ready(None) | Poll::Pending => Poll::Pending,
-                    };
-                }
+            if self.run.is_none() {
+                return Poll::Ready(None);
             }
+            if self.poll_run(task).is_pending() {
+                // What it waits for may be that somebody takes the part it has just put in.
+                return match self.poll_part(task) {
+                    Poll::Ready(Some(frame)) => Poll::Ready(frame),
+                    Poll::Ready(None) | Poll::Pending => Poll::Pending,
+                };
+            }
+        }
+    }
+
+    /// The pipeline goes on; ready when the request is over.
+    fn poll_run(&mut self, task: &mut Task<'_>) -> Poll<()> {
+        if let Some(run) = &mut self.run {
+            let cx = std::task::ready!(run.as_mut().poll(task));
+            self.run = None;
+            self.shared.recycle(cx);
+        }
+        Poll::Ready(())
+    }
+
+    pub(crate) fn is_end_stream(&self) -> bool {
+        self.run.is_none() && {
+            let state = self.exchange.lock();
+            state.ended && !state.reset && state.chunks.is_empty()
         }
     }
 
