@@ -133,18 +133,20 @@ pub(crate) struct TowerHost {
     body: Body,
     max: usize,
     left: Bytes,
+    /// What the request's body broke off with, for the handler.
+    error: Option<BoxError>,
 }
 
 impl TowerHost {
     pub(crate) fn new(body: Body) -> (Self, Arc<Exchange>) {
         let exchange = Arc::new(Exchange::default());
-        (Self { exchange: Arc::clone(&exchange), body, max: 0, left: Bytes::new() }, exchange)
+        (Self { exchange: Arc::clone(&exchange), body, max: 0, left: Bytes::new(), error: None }, exchange)
     }
 
     /// Another request in the same memory.
     pub(crate) fn restart(&mut self, body: Body) -> Arc<Exchange> {
+        self.release();
         self.body = body;
-        self.left = Bytes::new();
         if Arc::get_mut(&mut self.exchange).is_some() {
             *self.exchange.lock() = State::default();
         } else {
@@ -158,6 +160,11 @@ impl TowerHost {
     pub(crate) fn release(&mut self) {
         self.body = Body::empty();
         self.left = Bytes::new();
+        self.error = None;
+    }
+
+    pub(crate) fn take_error(&mut self) -> Option<BoxError> {
+        self.error.take()
     }
 
     pub(crate) fn of(cx: &mut Context) -> Option<&mut Self> {
@@ -213,6 +220,7 @@ impl Host for TowerHost {
                 Some(Ok(frame)) => self.left = frame.into_data().unwrap_or_default(),
                 Some(Err(error)) => {
                     tracing::debug!(%error, "the request's body broke off");
+                    self.error = Some(error);
                     return Poll::Ready(Err(CompletionStatus::CONNECTION_ABORTED));
                 }
                 None => return Poll::Ready(Ok(Bytes::new())),

@@ -159,16 +159,23 @@ async fn drive<T>(
         if let Some(done) = done {
             return done;
         }
-        let mut read = pin!(cx.read_entity(READ));
-        let step = poll_fn(|task| {
-            if let Poll::Ready(done) = Pin::new(&mut handler).poll(task) {
-                return Poll::Ready(Err(done));
-            }
-            read.as_mut().poll(task).map(Ok)
-        })
-        .await;
+        let step = {
+            let mut read = pin!(cx.read_entity(READ));
+            poll_fn(|task| {
+                if let Poll::Ready(done) = Pin::new(&mut handler).poll(task) {
+                    return Poll::Ready(Err(done));
+                }
+                read.as_mut().poll(task).map(Ok)
+            })
+            .await
+        };
         match step {
-            Ok(read) => source.give(read.map_err(Error::into_boxed)),
+            Ok(Ok(part)) => source.give(Ok(part)),
+            Ok(Err(error)) => {
+                // A layer around this one may have set a limit, and the handler answers 413 for its error only.
+                let cause = TowerHost::of(cx).and_then(TowerHost::take_error);
+                source.give(Err(cause.unwrap_or_else(|| error.into_boxed())));
+            }
             Err(done) => return done,
         }
     }
