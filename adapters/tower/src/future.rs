@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::task::{Context as Task, Poll};
 
 use bivalve_core::Disconnector;
+use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::{Response, StatusCode};
 
 use crate::Body;
 use crate::detach::detach;
-use crate::exchange::{Exchange, RunFuture, State, Streaming};
+use crate::exchange::{Chunks, Exchange, RunFuture, State, Streaming};
+use crate::headers::Asked;
 use crate::layer::Shared;
 
 /// The future of [`ModuleService`](crate::ModuleService).
@@ -31,6 +33,7 @@ struct Running {
     exchange: Arc<Exchange>,
     shared: Arc<Shared>,
     disconnector: Disconnector,
+    asked: Asked,
 }
 
 impl ResponseFuture {
@@ -39,8 +42,9 @@ impl ResponseFuture {
         exchange: Arc<Exchange>,
         shared: Arc<Shared>,
         disconnector: Disconnector,
+        asked: Asked,
     ) -> Self {
-        Self { running: Some(Running { run, exchange, shared, disconnector }) }
+        Self { running: Some(Running { run, exchange, shared, disconnector, asked }) }
     }
 }
 
@@ -54,12 +58,12 @@ impl Future for ResponseFuture {
         if over.is_pending() && running.exchange.lock().head.is_none() {
             return Poll::Pending;
         }
-        let Some(Running { run, exchange, shared, disconnector }) = self.running.take() else {
+        let Some(Running { run, exchange, shared, disconnector, asked }) = self.running.take() else {
             return Poll::Pending;
         };
         let response = match over {
             Poll::Ready(cx) => {
-                let response = complete(&mut exchange.lock());
+                let response = complete(&mut exchange.lock(), asked);
                 drop(exchange);
                 drop(run);
                 shared.recycle(cx);
@@ -72,7 +76,9 @@ impl Future for ResponseFuture {
                 *response.extensions_mut() = head.extensions;
                 let streaming = Streaming::new(run, exchange, shared, disconnector, &head.headers);
                 *response.headers_mut() = head.headers;
-                response.map(|()| Body::streaming(streaming))
+                // Without a body, dropping it here is what hyper does in HTTP/1.1: the rest is cancelled.
+                let streams = asked.allows_body(response.status());
+                response.map(|()| if streams { Body::streaming(streaming) } else { Body::empty() })
             }
         };
         Poll::Ready(Ok(response))
@@ -80,7 +86,7 @@ impl Future for ResponseFuture {
 }
 
 /// The response of a run that is over.
-fn complete(state: &mut State) -> Response<Body> {
+fn complete(state: &mut State, asked: Asked) -> Response<Body> {
     if let Some(response) = state.passed.take() {
         return response;
     }
@@ -90,8 +96,22 @@ fn complete(state: &mut State) -> Response<Body> {
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         return response;
     }
-    let head = head.unwrap_or_default();
-    let mut response = Response::new(Body::chunks(std::mem::take(&mut state.chunks)));
+    let mut head = head.unwrap_or_default();
+    let mut chunks = std::mem::take(&mut state.chunks);
+    let length = chunks.remaining();
+    if !asked.allows_body(head.status) {
+        // HTTP/2 in hyper would send it, and the client call it an error.
+        chunks = Chunks::default();
+        if asked == Asked::Head && length > 0 && Asked::Other.allows_body(head.status) {
+            head.headers.entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
+        } else if asked == Asked::Connect {
+            head.headers.remove(CONTENT_LENGTH);
+        }
+    } else if length == 0 && head.headers.contains_key(CONTENT_LENGTH) {
+        // A module took the body away.
+        head.headers.insert(CONTENT_LENGTH, HeaderValue::from(0));
+    }
+    let mut response = Response::new(Body::chunks(chunks));
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
     *response.extensions_mut() = head.extensions;

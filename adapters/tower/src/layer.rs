@@ -13,6 +13,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::exchange::{Exchange, TowerHost};
+use crate::headers::Asked;
 use crate::serve::{pass, serve};
 use crate::{Body, BoxError, ResponseFuture};
 
@@ -87,10 +88,11 @@ where
         // The one that was driven to readiness goes with the request, its clone stays for the next.
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
+        let asked = Asked::of(request.method());
         let (cx, exchange) = self.shared.context(request);
         let disconnector = cx.disconnector();
         let run = Box::pin(run(Run::new(cx), inner, Arc::clone(&exchange)));
-        ResponseFuture::new(run, exchange, Arc::clone(&self.shared), disconnector)
+        ResponseFuture::new(run, exchange, Arc::clone(&self.shared), disconnector, asked)
     }
 }
 

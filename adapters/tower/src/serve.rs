@@ -6,13 +6,15 @@ use std::task::Poll;
 
 use bivalve_core::{Context, Error, Flow, Notification, Result};
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::header::CONTENT_LENGTH;
+use http::{Request, Response, StatusCode};
 use http_body::Body as HttpBody;
 use tower_service::Service;
 
 use crate::entity::{self, EntitySource};
 use crate::exchange::TowerHost;
-use crate::{Body, BoxError, headers};
+use crate::headers::{self, Asked};
+use crate::{Body, BoxError};
 
 /// What one read for a handler asks for.
 const READ: usize = 64 * 1024;
@@ -26,11 +28,12 @@ where
     B::Error: Into<BoxError>,
 {
     let (request, source) = request(cx);
-    let head_only = *request.method() == Method::HEAD;
+    let asked = Asked::of(request.method());
     let response = drive(cx, source.as_ref(), pin!(call(service, request))).await?;
     let (parts, body) = response.into_parts();
+    let bodiless = !asked.allows_body(parts.status);
     take_head(cx, parts);
-    write_body(cx, source.as_ref(), body, head_only).await?;
+    write_body(cx, source.as_ref(), body, bodiless).await?;
     Ok(Flow::Continue)
 }
 
@@ -97,7 +100,7 @@ async fn write_body<B>(
     cx: &mut Context,
     source: Option<&EntitySource>,
     body: B,
-    head_only: bool,
+    bodiless: bool,
 ) -> Result<()>
 where
     B: HttpBody<Data = Bytes>,
@@ -107,9 +110,13 @@ where
     let limit = cx.application().response_buffer_limit() as u64;
     let buffered = exact.is_some_and(|size| size <= limit) && cx.response().is_buffering();
     if !buffered {
-        if head_only {
+        if bodiless {
             // The rest would be thrown away, and may have no end.
             return Ok(());
+        }
+        if !cx.response().chunks().is_empty() {
+            // What modules wrote goes in front: the handler's length is too short.
+            cx.response_mut().headers_mut().remove(CONTENT_LENGTH);
         }
         cx.response_mut().disable_buffering();
         cx.flush().await?;
