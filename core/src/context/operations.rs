@@ -58,12 +58,14 @@ impl Context {
     ///
     /// [`is_disconnected`](Error::is_disconnected) when the client has gone; [`ErrorKind::Io`] when the host
     /// failed; what a module at SendResponse failed with (the request then answers 500, or resets when
-    /// headers have left); [`ErrorKind::NestingTooDeep`]; [`ErrorKind::RequestEnded`] after the end.
+    /// headers have left); [`ErrorKind::InvalidStatus`] when the status is none of a final response;
+    /// [`ErrorKind::NestingTooDeep`]; [`ErrorKind::RequestEnded`] after the end.
     ///
     /// IIS counterpart: `Flush` with `fMoreData`.
     pub async fn flush(&mut self) -> Result<Completion> {
         self.response_mut().check_open()?;
-        if let Err(error) = self.raise_send_response(true).await {
+        let raised = self.raise_send_response(true).await;
+        if let Err(error) = raised.and_then(|()| self.response().check_status()) {
             self.fail(&error);
             self.control.finish = true;
             return Err(error);

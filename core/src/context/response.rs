@@ -364,7 +364,10 @@ impl Response {
         if self.status != StatusCode::SWITCHING_PROTOCOLS {
             self.headers.remove("keep-alive");
             self.headers.remove("proxy-connection");
-            self.headers.remove(header::UPGRADE);
+            // RFC 9110 section 15.5.22: a 426 names what it asks for.
+            if self.status != StatusCode::UPGRADE_REQUIRED {
+                self.headers.remove(header::UPGRADE);
+            }
         }
         if self.status == StatusCode::NO_CONTENT {
             self.clear_entity();
@@ -390,15 +393,21 @@ impl Response {
 
     pub(crate) fn take_trailers(&mut self) -> Option<HeaderMap> {
         let mut trailers = self.trailers.take()?;
-        // RFC 9110 section 6.5.1: a trailer must not frame, route or authenticate.
+        // RFC 9110 section 6.5.1: a trailer must not frame, route, modify, authenticate, or describe the content.
         for name in [
-            header::TRANSFER_ENCODING,
-            header::CONTENT_LENGTH,
-            header::HOST,
-            header::CONNECTION,
-            header::TRAILER,
             header::AUTHORIZATION,
+            header::CACHE_CONTROL,
+            header::CONNECTION,
+            header::CONTENT_ENCODING,
+            header::CONTENT_LENGTH,
+            header::CONTENT_RANGE,
+            header::CONTENT_TYPE,
+            header::HOST,
+            header::MAX_FORWARDS,
             header::SET_COOKIE,
+            header::TE,
+            header::TRAILER,
+            header::TRANSFER_ENCODING,
         ] {
             trailers.remove(name);
         }
@@ -413,6 +422,14 @@ impl Response {
             ));
         }
         Ok(())
+    }
+
+    /// Before the first part leaves: an error page must not be the beginning of a body that follows.
+    pub(crate) fn check_status(&self) -> Result<()> {
+        if self.headers_sent() || is_final_status(self.status) {
+            return Ok(());
+        }
+        Err(invalid_status(self.status.as_u16()))
     }
 
     pub(crate) fn check_open(&self) -> Result<()> {
