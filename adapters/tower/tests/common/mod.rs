@@ -1,5 +1,10 @@
 //! What the adapter's tests share: a recording module, and responses collected.
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "this is how tests fail")]
+
+pub mod everywhere;
+pub mod raw;
+pub mod servers;
 
 use std::sync::{Arc, Mutex};
 
