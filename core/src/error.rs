@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
+use crate::contain::contained;
 use crate::{CompletionStatus, Event, MapPathError, PostError};
 
 /// The result of a module's method and of most operations of a [`Context`](crate::Context).
@@ -43,7 +44,7 @@ struct Inner {
     kind: ErrorKind,
     status: StatusCode,
     sub_status: u16,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Source,
     place: Option<Place>,
 }
 
@@ -153,7 +154,7 @@ impl Error {
     /// The error underneath, if there is one.
     #[must_use]
     pub fn source(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
-        self.inner.source.as_deref()
+        self.inner.source.0.as_deref()
     }
 
     /// Whether it only says that the client has gone.
@@ -170,6 +171,11 @@ impl Error {
     #[must_use]
     pub fn is_panic(&self) -> bool {
         self.kind() == ErrorKind::Panicked
+    }
+
+    /// Whether it is a panic that has just been caught, not that of another module handed on.
+    pub(crate) fn is_fresh_panic(&self) -> bool {
+        self.is_panic() && self.place().is_none()
     }
 
     /// As a `std` error.
@@ -200,7 +206,7 @@ impl Error {
     }
 
     fn build(kind: ErrorKind, status: StatusCode, source: Option<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { inner: Box::new(Inner { kind, status, sub_status: 0, source, place: None }) }
+        Self { inner: Box::new(Inner { kind, status, sub_status: 0, source: Source(source), place: None }) }
     }
 }
 
@@ -252,8 +258,19 @@ impl fmt::Debug for Error {
             .field("status", &self.inner.status)
             .field("sub_status", &self.inner.sub_status)
             .field("place", &self.inner.place)
-            .field("source", &self.inner.source)
+            .field("source", &self.inner.source.0)
             .finish()
+    }
+}
+
+/// The error underneath: module code, whose destructor may panic wherever the framework drops it.
+struct Source(Option<Box<dyn StdError + Send + Sync>>);
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        if let Some(source) = self.0.take() {
+            let _ = contained(|| drop(source));
+        }
     }
 }
 
@@ -291,7 +308,7 @@ mod tests {
     fn the_text_names_module_event_and_position() {
         let place = Place {
             module: "Audit".into(),
-            event: crate::Event::post(crate::Notification::LogRequest)
+            event: Event::post(crate::Notification::LogRequest)
                 .expect("LogRequest has a post-notification"),
             position: 3,
         };

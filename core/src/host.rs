@@ -20,6 +20,7 @@ use crate::{Completion, CompletionStatus, EntityChunk};
 ///   there and drops every `Transfer-Encoding`; the body of an answer to `HEAD`, and of 204 and 304, is the host's to
 ///   leave out.
 /// - `poll_*` is only called after `start_*`, and returns `Ready` once for each.
+/// - A send that failed leaves a hole, so the pipeline resets the connection after it.
 /// - A client that goes away is reported through [`Disconnector::disconnect`](crate::Disconnector::disconnect).
 pub trait Host: Any + Send {
     /// Starts to send a part of the response. No send is outstanding when it is called.

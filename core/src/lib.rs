@@ -14,6 +14,7 @@ pub mod limits;
 pub mod testing;
 
 mod completion;
+mod contain;
 mod context;
 mod driver;
 mod entity;

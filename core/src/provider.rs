@@ -53,7 +53,8 @@ impl EntityRead {
     }
 
     /// Puts other bytes in their place. Neither `Content-Length` nor the reader's buffer size is adjusted:
-    /// the reader gets just these bytes. At the end of the body non-empty bytes are delivered first.
+    /// the reader gets just these bytes. With none before the end of the body, the reader waits for the next part: so a
+    /// decoder keeps back what it cannot use yet. At the end of the body non-empty bytes are delivered first.
     ///
     /// IIS counterpart: `SetEntity`.
     pub fn set_data(&mut self, data: impl Into<Bytes>) {

@@ -56,7 +56,7 @@ impl Trace {
     pub(crate) fn leave(&mut self, depth: u8, result: &Result<Flow>) {
         let outcome = match result {
             Ok(flow) => Outcome::Flow(*flow),
-            Err(error) if error.is_panic() => Outcome::Panicked,
+            Err(error) if error.is_fresh_panic() => Outcome::Panicked,
             Err(_) => Outcome::Failed,
         };
         let open = self.entries.iter_mut().rev().filter(|entry| entry.depth == depth).find_map(|entry| {

@@ -65,7 +65,7 @@ impl ChildRequest {
     ///
     /// [`ErrorKind::InvalidUrl`] when it is no URL that starts with a slash.
     pub fn new(method: Method, url: &str) -> Result<Self> {
-        let parsed = url.parse::<Uri>().ok().filter(|uri| uri.path().starts_with('/'));
+        let parsed = url.starts_with('/').then(|| url.parse::<Uri>().ok()).flatten();
         let Some(url) = parsed else {
             return Err(Error::framework(
                 ErrorKind::InvalidUrl,
@@ -82,7 +82,7 @@ impl ChildRequest {
     /// [`ErrorKind::InvalidHeader`] when name or value cannot be sent.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self> {
         let (name, value) = super::request::parse_header(name, value)?;
-        self.headers.append(name, value);
+        self.headers.try_append(name, value).map_err(|_| super::request::too_many_headers())?;
         Ok(self)
     }
 
@@ -306,10 +306,13 @@ impl Host for CaptureHost {
 
     fn reset(&mut self) {
         let mut captured = self.captured.lock().unwrap_or_else(PoisonError::into_inner);
-        captured.failure = Some(Error::framework(
-            ErrorKind::Io(CompletionStatus::CONNECTION_RESET),
-            "the child request was reset instead of answered",
-        ));
+        // A child that answered too much is reset for it: that stays the reason.
+        captured.failure.get_or_insert_with(|| {
+            Error::framework(
+                ErrorKind::Io(CompletionStatus::CONNECTION_RESET),
+                "the child request was reset instead of answered",
+            )
+        });
     }
 }
 

@@ -70,6 +70,9 @@ pub struct Context {
 pub(crate) struct Control {
     /// A nested event asked for a finish, or failed: the request finishes when the current event returns.
     pub(crate) finish: bool,
+    /// Status and sub-status of a module that failed in a nested event: what the request answers, whatever the
+    /// module around it makes of the error.
+    pub(crate) failed: Option<(http::StatusCode, u16)>,
     /// Modules that panicked: skipped for the rest of the request.
     pub(crate) skipped: Vec<ModuleId>,
     /// What a module disabled for itself.
@@ -163,6 +166,7 @@ impl Context {
         self.frame = Frame::default();
         self.depth = 0;
         self.control.finish = false;
+        self.control.failed = None;
         self.control.skipped.clear();
         self.control.disabled.clear();
         self.control.handler = None;
@@ -247,12 +251,13 @@ impl Context {
         &mut self.shared
     }
 
-    /// What this module keeps in a scope; `None` when it has stored nothing, or something of another type.
+    /// What this module keeps in a scope; `None` when it has stored nothing, or something of another type. Where
+    /// several pipelines share a site or an application, a module is known there by its name.
     ///
     /// IIS counterpart: `GetModuleContext`.
     #[must_use]
     pub fn module_context<T: Any + Send + Sync>(&self, scope: Scope) -> Option<Arc<T>> {
-        self.storage(scope).get(self.frame.module)?.downcast().ok()
+        self.storage(scope).get(self.module_key())?.downcast().ok()
     }
 
     /// Keeps a value for this module in a scope. One value each, for good: what changes belongs in a lock inside it.
@@ -267,7 +272,7 @@ impl Context {
         scope: Scope,
         value: Arc<T>,
     ) -> Result<(), AlreadyAssigned> {
-        if self.storage(scope).insert(self.frame.module, value).1 { Ok(()) } else { Err(AlreadyAssigned) }
+        if self.storage(scope).insert(self.module_key(), value).1 { Ok(()) } else { Err(AlreadyAssigned) }
     }
 
     /// What this module keeps in a scope, made now if there is nothing. When two requests make one at the same time, one wins and both get it.
@@ -281,9 +286,14 @@ impl Context {
         make: impl FnOnce() -> T,
     ) -> Result<Arc<T>, AlreadyAssigned> {
         let storage = self.storage(scope);
-        let module = self.frame.module;
+        let module = self.module_key();
         let stored = storage.get(module).unwrap_or_else(|| storage.insert(module, Arc::new(make())).0);
         stored.downcast().map_err(|_| AlreadyAssigned)
+    }
+
+    /// By which a scope knows the current module.
+    fn module_key(&self) -> Option<&Arc<str>> {
+        (self.frame.module != ModuleId::HOST).then(|| self.pipeline.shared_name(self.frame.module))
     }
 
     fn storage(&self, scope: Scope) -> &ModuleStorage {
@@ -378,7 +388,8 @@ impl Context {
     ///
     /// [`ErrorKind::MapPath`](crate::ErrorKind::MapPath) for everything that could mean another file on either
     /// system: dot segments, encoded slashes, backslashes, NUL, drive letters, device names. Its status is 400, 404
-    /// or 414. Errors of modules at MapPath, and [`NestingTooDeep`](crate::ErrorKind::NestingTooDeep).
+    /// or 414. Errors of modules at MapPath, for the caller to handle (after a panic the request answers 500 in any
+    /// case), and [`NestingTooDeep`](crate::ErrorKind::NestingTooDeep).
     ///
     /// IIS counterpart: `MapPath`.
     pub fn map_path(&mut self, url: &str) -> Result<PathBuf> {
@@ -516,8 +527,39 @@ impl Context {
             })
     }
 
+    /// A module failed in a nested event. It may have been a filter or a guard, so nothing passes it: the request
+    /// answers with the error, also if the module around it looks away.
+    pub(crate) fn fail_nested(&mut self, error: &crate::Error) {
+        self.fail(error);
+        self.control.failed = Some((error.status(), error.sub_status()));
+        self.control.finish = true;
+    }
+
+    /// Nothing is read or sent any more by the module around a nested event that failed.
+    pub(crate) fn check_passed(&self) -> Result<()> {
+        match self.control.failed {
+            None => Ok(()),
+            Some((status, sub_status)) => Err(crate::Error::framework(
+                crate::ErrorKind::RequestEnded,
+                "a module has failed in a nested event: the request answers with that error",
+            )
+            .with_status(status)
+            .with_sub_status(sub_status)),
+        }
+    }
+
+    /// Wipes out what the module around a nested failure has written since.
+    pub(crate) fn answer_failure(&mut self) {
+        if let Some((status, sub_status)) = self.control.failed.take()
+            && self.response.progress() == Progress::Unsent
+        {
+            self.response.fail(status, sub_status);
+        }
+    }
+
     /// Answers for an error: an error page while nothing has left, a reset afterwards.
     pub(crate) fn fail(&mut self, error: &crate::Error) {
+        self.control.failed = None;
         match self.response.progress() {
             Progress::Unsent => self.response.fail(error.status(), error.sub_status()),
             Progress::HeadersSent => self.reset_connection(),
@@ -527,6 +569,7 @@ impl Context {
 
     /// A finish asked for by a nested event, taken when the event it was nested in returns.
     pub(crate) fn take_nested_finish(&mut self, flow: Flow) -> Flow {
+        self.answer_failure();
         if std::mem::take(&mut self.control.finish) && flow == Flow::Continue { Flow::Finish } else { flow }
     }
 }

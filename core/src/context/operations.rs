@@ -57,17 +57,18 @@ impl Context {
     /// # Errors
     ///
     /// [`is_disconnected`](Error::is_disconnected) when the client has gone; [`ErrorKind::Io`] when the host
-    /// failed; what a module at SendResponse failed with (the request then answers 500, or resets when
-    /// headers have left); [`ErrorKind::InvalidStatus`] when the status is none of a final response;
+    /// failed, which resets the connection; what a module at SendResponse failed with (the request then answers
+    /// that, or resets when headers have left, and nothing more can be sent or read in this event);
+    /// [`ErrorKind::InvalidStatus`] when the status is none of a final response;
     /// [`ErrorKind::NestingTooDeep`]; [`ErrorKind::RequestEnded`] after the end.
     ///
     /// IIS counterpart: `Flush` with `fMoreData`.
     pub async fn flush(&mut self) -> Result<Completion> {
+        self.check_passed()?;
         self.response_mut().check_open()?;
         let raised = self.raise_send_response(true).await;
         if let Err(error) = raised.and_then(|()| self.response().check_status()) {
-            self.fail(&error);
-            self.control.finish = true;
+            self.fail_nested(&error);
             return Err(error);
         }
         self.send(false).await
@@ -82,6 +83,7 @@ impl Context {
             // A filter that failed must not let the body pass: the error page goes out without asking again.
             self.fail(&error);
         }
+        self.answer_failure();
         if self.response().is_ended() {
             return;
         }
@@ -139,6 +141,10 @@ impl Context {
         let completion = poll_fn(|task| self.host_mut().poll_send(task)).await;
         self.outstanding.send = false;
         self.response_mut().count_sent(completion.bytes() as u64);
+        if !completion.is_success() && !self.signal.is_gone() {
+            // Whatever followed would hide the hole from the client.
+            self.reset_connection();
+        }
         completion
     }
 
@@ -148,32 +154,35 @@ impl Context {
     /// # Errors
     ///
     /// [`is_disconnected`](Error::is_disconnected) when the client has gone; [`ErrorKind::Io`] when the host failed;
-    /// what a module at ReadEntity failed with; [`ErrorKind::NestingTooDeep`].
+    /// what a module at ReadEntity failed with, as for [`flush`](Self::flush); [`ErrorKind::NestingTooDeep`].
     ///
     /// IIS counterpart: `ReadEntityBody`; its `ERROR_HANDLE_EOF` is the empty read.
     pub async fn read_entity(&mut self, max: usize) -> Result<Bytes> {
         let max = max.max(1);
-        if let Some(mut bytes) = self.request_mut().entity.pop_front() {
+        loop {
+            self.check_passed()?;
             // Put back by a module, or left by a dropped read: ReadEntity has seen it.
-            if bytes.len() > max {
-                let rest = bytes.split_off(max);
+            let mut data = self.request_mut().entity.pop_front().unwrap_or_default();
+            if data.is_empty() {
+                data = match self.request_mut().arrived.pop_front() {
+                    Some(data) => data,
+                    None if self.request().entity_ended && !self.outstanding.read => return Ok(Bytes::new()),
+                    None => self.read_host(max).await?,
+                };
+                let end = data.is_empty();
+                self.request_mut().entity_ended = end;
+                data = self.raise_read_entity(data, end).await?;
+                if data.is_empty() && !end {
+                    // A module keeps it back until it has more: that is not the end of the body.
+                    continue;
+                }
+            }
+            if data.len() > max {
+                let rest = data.split_off(max);
                 self.request_mut().entity.push_front(rest);
             }
-            return Ok(bytes);
+            return Ok(data);
         }
-        let data = match self.request_mut().arrived.pop_front() {
-            Some(data) => data,
-            None if self.request().entity_ended && !self.outstanding.read => return Ok(Bytes::new()),
-            None => self.read_host(max).await?,
-        };
-        let end = data.is_empty();
-        self.request_mut().entity_ended = end;
-        let mut data = self.raise_read_entity(data, end).await?;
-        if data.len() > max {
-            let rest = data.split_off(max);
-            self.request_mut().entity.push_front(rest);
-        }
-        Ok(data)
     }
 
     async fn read_host(&mut self, max: usize) -> Result<Bytes> {
@@ -203,8 +212,7 @@ impl Context {
         let flow = match raised {
             Ok(flow) => flow,
             Err(error) => {
-                self.fail(&error);
-                self.control.finish = true;
+                self.fail_nested(&error);
                 return Err(error);
             }
         };
@@ -217,7 +225,8 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// What a module failed with; [`ErrorKind::NestingTooDeep`].
+    /// What a module failed with, for the caller to handle; but after a panic the request answers 500 in any case.
+    /// [`ErrorKind::NestingTooDeep`].
     ///
     /// IIS counterpart: `NotifyCustomNotification`.
     pub async fn notify_custom(&mut self, custom: &mut CustomNotification) -> Result<Flow> {
@@ -271,9 +280,12 @@ impl Context {
         }
         let mut nested = Nested::enter(self, Notification::MapPath)?;
         for (position, entry) in modules.iter().enumerate() {
-            if nested.cx().wants(entry.module, Notification::MapPath.into())
-                && call_map_path(nested.cx(), &pipeline, entry.module, position, mapping)? == Flow::Finish
-            {
+            let cx = nested.cx();
+            if !cx.wants(entry.module, Notification::MapPath.into()) {
+                continue;
+            }
+            let answer = call_map_path(cx, &pipeline, entry.module, position, mapping);
+            if cx.note_nested_panic(answer)? == Flow::Finish {
                 break;
             }
         }
@@ -293,13 +305,28 @@ impl Context {
             if !cx.wants(entry.module, notification.into()) {
                 continue;
             }
-            let flow =
-                call(cx, &pipeline, entry.module, notification.into(), position, provider.reborrow()).await?;
-            if flow == Flow::Finish {
+            if let Provider::Sending(sending) = &mut provider {
+                // The module before may have flushed: then they have left with that.
+                sending.headers = !cx.response().headers_sent();
+            }
+            let answer =
+                call(cx, &pipeline, entry.module, notification.into(), position, provider.reborrow()).await;
+            if cx.note_nested_panic(answer)? == Flow::Finish {
                 return Ok(Flow::Finish);
             }
         }
         Ok(Flow::Continue)
+    }
+
+    /// A module that panics is skipped from then on, so the request must not go on as if it had agreed: not even
+    /// where its error is the caller's to handle.
+    fn note_nested_panic(&mut self, answer: Result<Flow>) -> Result<Flow> {
+        if let Err(error) = &answer
+            && error.is_panic()
+        {
+            self.fail_nested(error);
+        }
+        answer
     }
 
     fn finish_from_nested(&mut self, flow: Flow) {

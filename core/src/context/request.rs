@@ -8,6 +8,7 @@ use http::header::{HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Uri, Version};
 
+use crate::contain::contained;
 use crate::{Error, ErrorKind, Result};
 
 /// Method, URL, headers and inserted entity of the request.
@@ -116,8 +117,7 @@ impl Request {
     /// IIS counterpart: `SetHeader` with `fReplace`.
     pub fn set_header(&mut self, name: &str, value: &str) -> Result<()> {
         let (name, value) = parse_header(name, value)?;
-        self.headers.insert(name, value);
-        Ok(())
+        self.headers.try_insert(name, value).map(drop).map_err(|_| too_many_headers())
     }
 
     /// What the host attached to the request. Handed to a tower service with the request, so empty after the handler.
@@ -164,7 +164,7 @@ impl Request {
     /// Lets go of what the client sent, keeping capacity.
     pub(crate) fn finish(&mut self) {
         self.headers.clear();
-        self.extensions.clear();
+        let _ = contained(|| self.extensions.clear());
         self.entity.clear();
         self.arrived.clear();
         self.original_url = None;
@@ -188,6 +188,11 @@ impl Request {
         }
         request
     }
+}
+
+/// The map is full: the `http` crate panics where it is not asked first.
+pub(crate) fn too_many_headers() -> Error {
+    Error::framework(ErrorKind::InvalidHeader, "there are as many headers as a message can hold")
 }
 
 /// Name and value from text, or the error that every `set_header` reports.

@@ -5,7 +5,8 @@ use std::fmt;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Extensions, StatusCode};
 
-use super::request::parse_header;
+use super::request::{parse_header, too_many_headers};
+use crate::contain::contained;
 use crate::{EntityChunk, Error, ErrorKind, ResponseHead, Result, limits};
 
 /// Status, headers and entity chunks of the response.
@@ -92,14 +93,13 @@ impl Response {
     /// # Errors
     ///
     /// [`ErrorKind::InvalidHeader`] when name or value cannot be sent: CR, LF or NUL would let a client split the
-    /// response. [`ErrorKind::HeadersSent`] when it is too late.
+    /// response. Also when there are too many: a message holds some 24,000. [`ErrorKind::HeadersSent`] when it is too late.
     ///
     /// IIS counterpart: `SetHeader` with `fReplace`.
     pub fn set_header(&mut self, name: &str, value: &str) -> Result<()> {
         self.check_unsent()?;
         let (name, value) = parse_header(name, value)?;
-        self.headers.insert(name, value);
-        Ok(())
+        self.headers.try_insert(name, value).map(drop).map_err(|_| too_many_headers())
     }
 
     /// Adds a header from text beside those of the same name.
@@ -110,8 +110,7 @@ impl Response {
     pub fn append_header(&mut self, name: &str, value: &str) -> Result<()> {
         self.check_unsent()?;
         let (name, value) = parse_header(name, value)?;
-        self.headers.append(name, value);
-        Ok(())
+        self.headers.try_append(name, value).map(drop).map_err(|_| too_many_headers())
     }
 
     /// Adds a chunk to the buffered entity, without waiting. `Context::write` flushes where this fails.
@@ -204,8 +203,8 @@ impl Response {
         let value = HeaderValue::from_str(location).map_err(|error| {
             Error::framework(ErrorKind::InvalidUrl, format!("cannot redirect to {location:?}: {error}"))
         })?;
+        self.headers.try_insert(header::LOCATION, value).map_err(|_| too_many_headers())?;
         self.set_status(StatusCode::FOUND);
-        self.headers.insert(header::LOCATION, value);
         Ok(())
     }
 
@@ -268,17 +267,19 @@ impl Response {
 
     pub(crate) fn start(&mut self, buffer_limit: usize) {
         self.clear();
-        self.extensions.clear();
+        let _ = contained(|| self.extensions.clear());
         self.buffer_limit = buffer_limit;
         self.buffering = true;
         self.progress = Progress::Unsent;
         self.entity_sent = 0;
     }
 
-    /// Whether the chunk fits beside what is buffered. One chunk alone always fits, or it could never be sent.
+    /// Whether the chunk fits beside what is buffered. One chunk alone always fits, or it could never be sent;
+    /// an empty one takes no place.
     pub(crate) fn fits(&self, chunk: &EntityChunk) -> bool {
         let memory = self.buffered.saturating_add(chunk.memory());
         self.chunks.is_empty()
+            || chunk.is_empty()
             || (memory <= self.buffer_limit && self.chunks.len() < limits::MAX_ENTITY_CHUNKS)
     }
 
@@ -354,7 +355,11 @@ impl Response {
         self.clear_entity();
         self.status = status;
         self.sub_status = sub_status;
-        self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        let text = HeaderValue::from_static("text/plain; charset=utf-8");
+        if self.headers.try_insert(header::CONTENT_TYPE, text).is_err() {
+            // As many as a map can hold: this may be what failed, and they could not be sent anyway.
+            self.headers.clear();
+        }
         self.push(EntityChunk::from(status.canonical_reason().unwrap_or("Error")));
     }
 
@@ -379,7 +384,9 @@ impl Response {
         }
         let length = self.entity_len();
         if end && length > 0 {
-            self.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+            if self.headers.try_insert(header::CONTENT_LENGTH, HeaderValue::from(length)).is_err() {
+                self.headers.remove(header::CONTENT_LENGTH);
+            }
             return;
         }
         // An empty body may be the answer to HEAD, whose Content-Length speaks of another body; one that cannot

@@ -8,7 +8,7 @@
 //!
 //! 1. `epoch` changes at the beginning and at the end of each request, only under the lock.
 //! 2. A handle whose epoch differs changes nothing.
-//! 3. An arm (one completion to be posted) goes Waiting -> Posted or Abandoned -> taken, once; the pipeline revokes it
+//! 3. An arm (one completion to be posted) goes Waiting -> Posted or Abandoned -> taken, once (a new handle makes it Waiting again); the pipeline revokes it
 //!    when the event that made it returns.
 //! 4. Wakers are taken out under the lock and called after it.
 
@@ -224,6 +224,10 @@ impl CompletionHandle {
     pub(crate) fn new(signal: &Arc<Signal>, epoch: u64, arm: u64) -> Self {
         if let Ok(arm) = signal.lock().arm(epoch, arm) {
             arm.holders += 1;
+            if let ArmState::Abandoned = arm.state {
+                // Somebody can post again.
+                arm.state = ArmState::Waiting;
+            }
         }
         Self { signal: Arc::clone(signal), epoch, arm }
     }

@@ -2,9 +2,9 @@
 
 use std::any::{Any, TypeId};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::ModuleId;
+use crate::contain::contained;
 
 /// The state of each module for one request.
 ///
@@ -56,7 +56,7 @@ impl StateStore {
 
     /// Drops every value: IIS's `Dispose`. A destructor that panics is contained.
     pub(crate) fn dispose(&mut self) {
-        self.slots.retain_mut(|slot| catch_unwind(AssertUnwindSafe(|| slot.value.clear())).is_ok());
+        self.slots.retain_mut(|slot| contained(|| slot.value.clear()).is_ok());
     }
 }
 
@@ -114,7 +114,7 @@ impl TypeMap {
     pub(crate) fn dispose(&mut self) {
         while let Some(value) = self.values.pop() {
             // A destructor that panics is the module's fault, and contained like any other panic of a module.
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
+            let _ = contained(|| drop(value));
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context as Task, Poll};
 
 use super::Pipeline;
+use crate::contain::drop_payload;
 use crate::context::{ModuleId, Posted, Signal, StartedOperation, StartedResult};
 use crate::{
     Completion, CompletionInfo, CompletionSource, Context, CustomNotification, EntityRead, Error, ErrorKind,
@@ -119,7 +120,7 @@ pub(crate) fn leave(
         meter.leave(depth);
     }
     result.map_err(|error| {
-        if error.is_panic() {
+        if error.is_fresh_panic() {
             cx.control.skipped.push(id);
         }
         error.at(Place { module: Arc::clone(pipeline.shared_name(id)), event: cx.frame.event, position })
@@ -298,25 +299,26 @@ fn contain_outcome<'a>(f: impl FnOnce() -> Outcome<'a>) -> Option<Outcome<'a>> {
     }));
     match caught {
         Ok(()) => unusual,
-        Err(payload) => Some(Outcome::Ready(Err(panicked(&*payload)))),
+        Err(payload) => Some(Outcome::Ready(Err(panicked(payload)))),
     }
 }
 
 /// Contains the panics of several calls with one guard.
 pub(crate) fn contain_calls(f: impl FnOnce() -> Option<Result<Flow>>) -> Option<Result<Flow>> {
-    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| Some(Err(panicked(&*payload))))
+    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| Some(Err(panicked(payload))))
 }
 
 fn contain<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| Err(panicked(&*payload)))
+    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| Err(panicked(payload)))
 }
 
-fn panicked(payload: &(dyn std::any::Any + Send)) -> Error {
+fn panicked(payload: Box<dyn std::any::Any + Send>) -> Error {
     let text = payload
         .downcast_ref::<&str>()
         .map(ToString::to_string)
         .or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "a payload that is no text".into());
+    drop_payload(payload);
     Error::framework(ErrorKind::Panicked, format!("panicked: {text}"))
 }
 
@@ -332,11 +334,17 @@ impl<'s, F> Contained<'s, F> {
         Self { future: Some(future), cancel }
     }
 
-    fn release(&mut self) {
+    /// Drops the future; the panic of a destructor in it.
+    fn release(&mut self) -> Option<Error> {
         let future = self.future.take();
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(future))) {
-            tracing::error!(error = %panicked(&*payload), "a module panicked while its future was dropped");
-        }
+        let error = panicked(catch_unwind(AssertUnwindSafe(|| drop(future))).err()?);
+        tracing::error!(%error, "a module panicked while its future was dropped");
+        Some(error)
+    }
+
+    /// What the client's going makes of the call: nothing, unless its future panics on its way out.
+    fn cancelled(&mut self) -> Error {
+        self.release().unwrap_or_else(Error::disconnected)
     }
 }
 
@@ -345,8 +353,7 @@ impl<T, F: Future<Output = Result<T>> + Unpin> Future for Contained<'_, F> {
 
     fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Result<T>> {
         if self.cancel.is_some_and(Signal::is_gone) {
-            self.release();
-            return Poll::Ready(Err(Error::disconnected()));
+            return Poll::Ready(Err(self.cancelled()));
         }
         let future = &mut self.future;
         let polled = catch_unwind(AssertUnwindSafe(|| {
@@ -362,13 +369,12 @@ impl<T, F: Future<Output = Result<T>> + Unpin> Future for Contained<'_, F> {
         }));
         match polled {
             Ok(Poll::Pending) if self.cancel.is_some_and(|signal| signal.poll_gone(task)) => {
-                self.release();
-                Poll::Ready(Err(Error::disconnected()))
+                Poll::Ready(Err(self.cancelled()))
             }
             Ok(polled) => polled,
             Err(payload) => {
                 self.release();
-                Poll::Ready(Err(panicked(&*payload)))
+                Poll::Ready(Err(panicked(payload)))
             }
         }
     }
