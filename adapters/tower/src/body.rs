@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context as Task, Poll};
+use std::task::{Context as Task, Poll, Waker};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Full};
 
 use crate::BoxError;
 use crate::entity::EntityBody;
@@ -56,10 +56,18 @@ impl Body {
         if body.is_end_stream() {
             return Self::empty();
         }
-        // A body of this type again is not wrapped a second time.
+        // A body of this type again is not wrapped a second time, and the most common one is not boxed.
         let mut body = Some(body);
-        if let Some(same) = (&mut body as &mut dyn std::any::Any).downcast_mut::<Option<Self>>() {
+        let any: &mut dyn std::any::Any = &mut body;
+        if let Some(same) = any.downcast_mut::<Option<Self>>() {
             return same.take().unwrap_or_default();
+        }
+        if let Some(Some(full)) = any.downcast_mut::<Option<Full<Bytes>>>()
+            && let Poll::Ready(Some(Ok(frame))) =
+                Pin::new(full).poll_frame(&mut Task::from_waker(Waker::noop()))
+            && let Ok(bytes) = frame.into_data()
+        {
+            return Self::from(bytes);
         }
         match body {
             Some(body) => Self { kind: Kind::Boxed(Box::pin(body.map_err(Into::into))) },

@@ -66,7 +66,12 @@ pub(crate) struct Chunks {
 impl Chunks {
     fn push(&mut self, part: ResponsePart) {
         self.remaining += part.chunks.iter().map(EntityChunk::len).sum::<u64>();
-        self.queue.extend(part.chunks);
+        if self.queue.is_empty() {
+            // Its memory as well.
+            self.queue = part.chunks.into();
+        } else {
+            self.queue.extend(part.chunks);
+        }
         self.trailers = part.trailers;
     }
 

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context as Task, Poll};
 
@@ -118,12 +119,12 @@ where
             && !cx.response().headers_sent()
             && cx.response().chunks().is_empty();
         let result = if untouched {
-            guard.run(pass(cx, inner)).await.map(|response| {
+            guard.run(pin!(pass(cx, inner))).await.map(|response| {
                 exchange.lock().passed = Some(response.map(Body::new));
                 Flow::Continue
             })
         } else {
-            guard.run(serve(cx, inner)).await
+            guard.run(pin!(serve(cx, inner))).await
         };
         run.handled(result);
     }

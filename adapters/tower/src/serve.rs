@@ -20,16 +20,19 @@ use crate::{Body, BoxError};
 const READ: usize = 64 * 1024;
 
 /// Gives the request to the service and its response to the context: buffered if it fits, else streamed.
-pub(crate) async fn serve<S, B>(cx: &mut Context, service: S) -> Result<Flow>
+pub(crate) async fn serve<S, B>(cx: &mut Context, mut service: S) -> Result<Flow>
 where
     S: Service<Request<Body>, Response = Response<B>>,
     S::Error: Into<BoxError>,
     B: HttpBody<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
+    ready(&mut service).await?;
+    let asked = Asked::of(cx.request().method());
     let (request, source) = request(cx);
-    let asked = Asked::of(request.method());
-    let response = drive(cx, source.as_ref(), pin!(call(service, request))).await?;
+    let mut response = pin!(service.call(request));
+    let response = poll_fn(|task| response.as_mut().poll(task).map_err(failed));
+    let response = drive(cx, source.as_ref(), response).await?;
     let (parts, body) = response.into_parts();
     let bodiless = !asked.allows_body(parts.status);
     take_head(cx, parts);
@@ -38,28 +41,28 @@ where
 }
 
 /// As `serve`, for a pipeline in which nothing acts after the handler: the response itself, its body untouched.
-pub(crate) async fn pass<S, B>(cx: &mut Context, service: S) -> Result<Response<B>>
+pub(crate) async fn pass<S, B>(cx: &mut Context, mut service: S) -> Result<Response<B>>
 where
     S: Service<Request<Body>, Response = Response<B>>,
     S::Error: Into<BoxError>,
 {
+    ready(&mut service).await?;
     let body = request_body(cx);
     let request = cx.handler_request(false).map(|()| body);
-    let mut response = call(service, request).await?;
+    let mut response = service.call(request).await.map_err(failed)?;
     let head = cx.take_response_head();
     let handler = std::mem::take(response.headers_mut());
     *response.headers_mut() = headers::merge(head.headers, handler);
     Ok(response)
 }
 
-async fn call<S, B>(mut service: S, request: Request<Body>) -> Result<Response<B>>
+/// A clone of a ready service need not be ready itself.
+async fn ready<S, B>(service: &mut S) -> Result<()>
 where
     S: Service<Request<Body>, Response = Response<B>>,
     S::Error: Into<BoxError>,
 {
-    // A clone of a ready service need not be ready itself.
-    poll_fn(|task| service.poll_ready(task)).await.map_err(failed)?;
-    service.call(request).await.map_err(failed)
+    poll_fn(|task| service.poll_ready(task)).await.map_err(failed)
 }
 
 fn failed(error: impl Into<BoxError>) -> Error {

@@ -21,6 +21,8 @@ pub struct Request {
     original_url: Option<Uri>,
     version: Version,
     headers: HeaderMap,
+    /// Empty, with the memory of an earlier request.
+    spare: HeaderMap,
     extensions: Extensions,
     /// Entity body that was put back, and what a dropped read left behind; read before the host's.
     pub(crate) entity: VecDeque<Bytes>,
@@ -164,6 +166,9 @@ impl Request {
     /// Lets go of what the client sent, keeping capacity.
     pub(crate) fn finish(&mut self) {
         self.headers.clear();
+        if self.spare.capacity() < self.headers.capacity() && self.headers.capacity() <= SPARE_HEADERS {
+            std::mem::swap(&mut self.headers, &mut self.spare);
+        }
         let _ = contained(|| self.extensions.clear());
         self.entity.clear();
         self.arrived.clear();
@@ -180,7 +185,11 @@ impl Request {
         if keep {
             *request.method_mut() = self.method.clone();
             *request.uri_mut() = self.url.clone();
-            *request.headers_mut() = self.headers.clone();
+            // The handler gets the map, and what stays is copied into the one of an earlier request, whose memory
+            // is there already.
+            let headers = std::mem::replace(&mut self.headers, std::mem::take(&mut self.spare));
+            self.headers.extend(headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+            *request.headers_mut() = headers;
         } else {
             *request.method_mut() = std::mem::take(&mut self.method);
             *request.uri_mut() = std::mem::take(&mut self.url);
@@ -189,6 +198,9 @@ impl Request {
         request
     }
 }
+
+/// Header maps up to this size are kept for the next request; a client that sent more shall not hold the memory.
+const SPARE_HEADERS: usize = 64;
 
 /// The map is full: the `http` crate panics where it is not asked first.
 pub(crate) fn too_many_headers() -> Error {

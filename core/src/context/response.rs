@@ -365,6 +365,12 @@ impl Response {
 
     /// Framing belongs to the host: whatever a module put there must not contradict it (request smuggling's other half).
     fn frame(&mut self, end: bool) {
+        if self.headers.is_empty() {
+            if self.status == StatusCode::NO_CONTENT {
+                self.clear_entity();
+            }
+            return;
+        }
         self.headers.remove(header::TRANSFER_ENCODING);
         if self.status != StatusCode::SWITCHING_PROTOCOLS {
             self.headers.remove("keep-alive");

@@ -1,7 +1,7 @@
 //! Drives one request through its pipeline.
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -304,14 +304,16 @@ pub struct HandlerGuard {
 }
 
 impl HandlerGuard {
-    /// Runs the handler's future: a panic becomes an error, a disconnect cancels it.
+    /// Polls the handler's future, pinned by the caller: a panic becomes an error, a disconnect drops the pin and
+    /// resolves. The caller drops the future itself.
     ///
-    /// # Errors
-    ///
-    /// The handler's own, [`ErrorKind::Panicked`](crate::ErrorKind::Panicked) and
-    /// [`ErrorKind::Disconnected`](crate::ErrorKind::Disconnected).
-    pub async fn run<T>(&self, handler: impl Future<Output = Result<T>>) -> Result<T> {
-        Contained::new(pin!(handler), Some(&self.signal)).await
+    /// Resolves to an error of the handler's own, or of the kinds [`ErrorKind::Panicked`] and
+    /// [`ErrorKind::Disconnected`].
+    pub fn run<T, F>(&self, handler: Pin<&mut F>) -> impl Future<Output = Result<T>>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        Contained::new(handler, Some(&self.signal))
     }
 }
 
