@@ -1,7 +1,9 @@
 //! One request on its way through the pipeline: everything a module can see and do.
 
 mod children;
+mod control;
 mod frame;
+mod kept;
 mod operations;
 mod request;
 mod response;
@@ -9,13 +11,14 @@ mod server_variables;
 mod signal;
 mod state;
 
-use std::any::Any;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use self::children::{ChildRequest, ChildResponse};
+pub(crate) use self::control::{Control, Outstanding};
 pub(crate) use self::frame::{Frame, ModuleId, StartedOperation};
+pub use self::kept::Scope;
 pub(crate) use self::operations::StartedResult;
 pub use self::request::Request;
 pub(crate) use self::response::Progress;
@@ -25,12 +28,10 @@ pub(crate) use self::signal::{Posted, Signal};
 use self::state::StateStore;
 pub use self::state::TypeMap;
 
-use crate::environment::ModuleStorage;
 use crate::meter::Meter;
 use crate::trace::Trace;
 use crate::{
-    AlreadyAssigned, Application, Connection, Event, Flow, Host, Notifications, PathMapping, Pipeline,
-    Result, Server, Site, User, map_path,
+    Application, Connection, Event, Host, PathMapping, Pipeline, Result, Server, Site, User, map_path,
 };
 
 /// One request on its way through the pipeline.
@@ -63,45 +64,6 @@ pub struct Context {
     pub(crate) outstanding: Outstanding,
     pub(crate) trace: Option<Box<Trace>>,
     pub(crate) meter: Option<Box<Meter>>,
-}
-
-/// What steers the rest of the pipeline.
-#[derive(Debug, Default)]
-pub(crate) struct Control {
-    /// A nested event asked for a finish, or failed: the request finishes when the current event returns.
-    pub(crate) finish: bool,
-    /// Status and sub-status of a module that failed in a nested event: what the request answers, whatever the
-    /// module around it makes of the error.
-    pub(crate) failed: Option<(http::StatusCode, u16)>,
-    /// Modules that panicked: skipped for the rest of the request.
-    pub(crate) skipped: Vec<ModuleId>,
-    /// What a module disabled for itself.
-    disabled: Vec<(ModuleId, Notifications, Notifications)>,
-    /// Who handles the request, once a module has said so.
-    pub(crate) handler: Option<ModuleId>,
-    /// Whether a module ran at ExecuteRequestHandler.
-    pub(crate) executed: bool,
-}
-
-/// Host operations that were started and not yet waited for to the end.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Outstanding {
-    pub(crate) send: bool,
-    pub(crate) read: bool,
-}
-
-/// How long something is kept for a module.
-///
-/// IIS counterpart: the `GetModuleContextContainer` of `IHttpConnection`, `IHttpApplication` and `IHttpSite`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-// From the shortest to the longest.
-pub enum Scope {
-    /// As long as the client's connection.
-    Connection,
-    /// As long as the application.
-    Application,
-    /// As long as the site.
-    Site,
 }
 
 impl Context {
@@ -165,12 +127,7 @@ impl Context {
         self.variables.clear();
         self.frame = Frame::default();
         self.depth = 0;
-        self.control.finish = false;
-        self.control.failed = None;
-        self.control.skipped.clear();
-        self.control.disabled.clear();
-        self.control.handler = None;
-        self.control.executed = false;
+        self.control.restart();
         self.outstanding = Outstanding::default();
     }
 
@@ -219,91 +176,6 @@ impl Context {
         self.user = Some(user);
     }
 
-    /// This module's state for this request, made by `Default` when first asked for.
-    ///
-    /// Each registration has its own: two instances of one module type do not share. It is dropped when the request ends.
-    ///
-    /// IIS counterpart: the fields of a `CHttpModule`, dropped by `Dispose`.
-    pub fn state_mut<T: Any + Send + Sync + Default>(&mut self) -> &mut T {
-        self.states.get_or_default(self.frame.module)
-    }
-
-    /// This module's state for this request, to be read.
-    pub fn state<T: Any + Send + Sync + Default>(&mut self) -> &T {
-        self.state_mut()
-    }
-
-    /// The state of this type, whichever module owns it; `None` when no module has made one. Read-only.
-    #[must_use]
-    pub fn state_of<T: Any + Send + Sync>(&self) -> Option<&T> {
-        self.states.find()
-    }
-
-    /// Values shared between the modules of this request, by type.
-    #[must_use]
-    pub fn shared(&self) -> &TypeMap {
-        &self.shared
-    }
-
-    /// Values shared between the modules of this request, to be changed.
-    #[must_use]
-    pub fn shared_mut(&mut self) -> &mut TypeMap {
-        &mut self.shared
-    }
-
-    /// What this module keeps in a scope; `None` when it has stored nothing, or something of another type. Where
-    /// several pipelines share a site or an application, a module is known there by its name.
-    ///
-    /// IIS counterpart: `GetModuleContext`.
-    #[must_use]
-    pub fn module_context<T: Any + Send + Sync>(&self, scope: Scope) -> Option<Arc<T>> {
-        self.storage(scope).get(self.module_key())?.downcast().ok()
-    }
-
-    /// Keeps a value for this module in a scope. One value each, for good: what changes belongs in a lock inside it.
-    ///
-    /// # Errors
-    ///
-    /// [`AlreadyAssigned`], as IIS answers a second `SetModuleContext`.
-    ///
-    /// IIS counterpart: `SetModuleContext`.
-    pub fn set_module_context<T: Any + Send + Sync>(
-        &self,
-        scope: Scope,
-        value: Arc<T>,
-    ) -> Result<(), AlreadyAssigned> {
-        if self.storage(scope).insert(self.module_key(), value).1 { Ok(()) } else { Err(AlreadyAssigned) }
-    }
-
-    /// What this module keeps in a scope, made now if there is nothing. When two requests make one at the same time, one wins and both get it.
-    ///
-    /// # Errors
-    ///
-    /// [`AlreadyAssigned`] when the module keeps a value of another type there.
-    pub fn module_context_or_insert_with<T: Any + Send + Sync>(
-        &self,
-        scope: Scope,
-        make: impl FnOnce() -> T,
-    ) -> Result<Arc<T>, AlreadyAssigned> {
-        let storage = self.storage(scope);
-        let module = self.module_key();
-        let stored = storage.get(module).unwrap_or_else(|| storage.insert(module, Arc::new(make())).0);
-        stored.downcast().map_err(|_| AlreadyAssigned)
-    }
-
-    /// By which a scope knows the current module.
-    fn module_key(&self) -> Option<&Arc<str>> {
-        (self.frame.module != ModuleId::HOST).then(|| self.pipeline.shared_name(self.frame.module))
-    }
-
-    fn storage(&self, scope: Scope) -> &ModuleStorage {
-        match scope {
-            Scope::Connection => &self.connection.storage,
-            Scope::Application => &self.pipeline.application().storage,
-            Scope::Site => &self.pipeline.site().storage,
-        }
-    }
-
     /// The client's connection.
     ///
     /// IIS counterpart: `GetConnection`, which is null during warm-up: then nothing is known of it here.
@@ -350,33 +222,6 @@ impl Context {
     #[must_use]
     pub fn child_depth(&self) -> u8 {
         self.child_depth
-    }
-
-    /// This module will not be called for these notifications any more, in this request. As in IIS, only for the
-    /// calling module, and only deterministic notifications; others are ignored.
-    ///
-    /// IIS counterpart: `DisableNotifications`.
-    pub fn disable_notifications(
-        &mut self,
-        notifications: impl Into<Notifications>,
-        post_notifications: impl Into<Notifications>,
-    ) {
-        let notifications = notifications.into().intersection(Notifications::DETERMINISTIC);
-        let post = post_notifications.into().intersection(Notifications::DETERMINISTIC);
-        self.control.disabled.push((self.frame.module, notifications, post));
-    }
-
-    /// Makes this module the handler: at ExecuteRequestHandler it is called, and no other module, nor the mounted
-    /// service. Before that event at the latest.
-    ///
-    /// # Without a call
-    ///
-    /// A [handler mapping](crate::PipelineBuilder::handler_mapping) that fits decides. With none configured, every
-    /// module registered for ExecuteRequestHandler runs in order, and then the mounted service.
-    ///
-    /// IIS counterpart: `IMapHandlerProvider::SetScriptMap`.
-    pub fn set_handler(&mut self) {
-        self.control.handler = Some(self.frame.module);
     }
 
     /// Maps a URL path of this application to a physical path. Raises MapPath, nested; the file system is not touched.
@@ -451,10 +296,7 @@ impl Context {
     /// The time a module waits counts; the time of modules that run nested inside it does not.
     pub fn timings(&self) -> impl Iterator<Item = (&str, std::time::Duration)> {
         let meter = self.meter.as_deref();
-        meter
-            .into_iter()
-            .flat_map(Meter::iter)
-            .map(|(id, time)| (self.pipeline.module_name(id), time))
+        meter.into_iter().flat_map(Meter::iter).map(|(id, time)| (self.pipeline.module_name(id), time))
     }
 
     /// The request that a tower service gets, with an empty body. With `keep`, modules that run later still see
@@ -498,79 +340,6 @@ impl Context {
     /// Nesting of on-demand events.
     pub(crate) fn depth(&self) -> u8 {
         self.depth
-    }
-
-    /// Whether a call has left nothing behind that [`leave`](crate::pipeline) would have to look at.
-    pub(crate) fn has_nothing_to_settle(&self) -> bool {
-        let frame = &self.frame;
-        frame.arm.is_none()
-            && frame.started.is_none()
-            && !self.control.finish
-            && self.trace.is_none()
-            && self.meter.is_none()
-    }
-
-    /// Whether this module is to be called at this event.
-    #[inline]
-    pub(crate) fn wants(&self, module: ModuleId, event: Event) -> bool {
-        let control = &self.control;
-        (control.skipped.is_empty() && control.disabled.is_empty()) || !self.is_excluded(module, event)
-    }
-
-    #[cold]
-    fn is_excluded(&self, module: ModuleId, event: Event) -> bool {
-        let control = &self.control;
-        control.skipped.contains(&module)
-            || control.disabled.iter().any(|(id, notifications, post)| {
-                let mask = if event.is_post() { post } else { notifications };
-                *id == module && mask.contains(event.notification())
-            })
-    }
-
-    /// A module failed in a nested event. It may have been a filter or a guard, so nothing passes it: the request
-    /// answers with the error, also if the module around it looks away.
-    pub(crate) fn fail_nested(&mut self, error: &crate::Error) {
-        self.fail(error);
-        self.control.failed = Some((error.status(), error.sub_status()));
-        self.control.finish = true;
-    }
-
-    /// Nothing is read or sent any more by the module around a nested event that failed.
-    pub(crate) fn check_passed(&self) -> Result<()> {
-        match self.control.failed {
-            None => Ok(()),
-            Some((status, sub_status)) => Err(crate::Error::framework(
-                crate::ErrorKind::RequestEnded,
-                "a module has failed in a nested event: the request answers with that error",
-            )
-            .with_status(status)
-            .with_sub_status(sub_status)),
-        }
-    }
-
-    /// Wipes out what the module around a nested failure has written since.
-    pub(crate) fn answer_failure(&mut self) {
-        if let Some((status, sub_status)) = self.control.failed.take()
-            && self.response.progress() == Progress::Unsent
-        {
-            self.response.fail(status, sub_status);
-        }
-    }
-
-    /// Answers for an error: an error page while nothing has left, a reset afterwards.
-    pub(crate) fn fail(&mut self, error: &crate::Error) {
-        self.control.failed = None;
-        match self.response.progress() {
-            Progress::Unsent => self.response.fail(error.status(), error.sub_status()),
-            Progress::HeadersSent => self.reset_connection(),
-            Progress::Ended | Progress::Reset => {}
-        }
-    }
-
-    /// A finish asked for by a nested event, taken when the event it was nested in returns.
-    pub(crate) fn take_nested_finish(&mut self, flow: Flow) -> Flow {
-        self.answer_failure();
-        if std::mem::take(&mut self.control.finish) && flow == Flow::Continue { Flow::Finish } else { flow }
     }
 }
 
