@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::task::{Context as Task, Poll, Waker};
 
 use bivalve::{
-    Completion, CompletionStatus, Connection, Context, Flow, Host, Module, Pipeline, ResponsePart, Result, Run,
+    Completion, CompletionStatus, Connection, Context, Flow, Host, Module, Pipeline, ResponsePart, Result,
+    Run,
 };
 use bytes::Bytes;
 use tower::{Layer, Service, ServiceExt};
@@ -209,7 +210,10 @@ fn drive<F: Future>(future: F) -> F::Output {
 
 async fn yield_once() {
     let mut waited = false;
-    std::future::poll_fn(|_| if std::mem::replace(&mut waited, true) { Poll::Ready(()) } else { Poll::Pending }).await;
+    std::future::poll_fn(
+        |_| if std::mem::replace(&mut waited, true) { Poll::Ready(()) } else { Poll::Pending },
+    )
+    .await;
 }
 
 /// All contenders: each iteration is one request past ten units.
@@ -242,7 +246,8 @@ fn contender(name: &'static str, run: impl FnMut(u32) + 'static) -> Contender {
 }
 
 fn boxed(wait: bool) -> impl FnMut(u32) {
-    let units: Vec<Box<dyn Boxed>> = (0..UNITS).map(|_| Box::new(AsyncTrait { wait }) as Box<dyn Boxed>).collect();
+    let units: Vec<Box<dyn Boxed>> =
+        (0..UNITS).map(|_| Box::new(AsyncTrait { wait }) as Box<dyn Boxed>).collect();
     move |count| {
         let mut counter = 0;
         for _ in 0..count {
@@ -300,9 +305,12 @@ fn tower(units: usize) -> impl FnMut(u32) {
 fn axum(units: usize) -> impl FnMut(u32) {
     let mut router = axum::Router::new().route("/", axum::routing::get(|| async { "" }));
     for _ in 0..units {
-        router = router.layer(axum::middleware::from_fn(
-            |request: axum::extract::Request, next: axum::middleware::Next| async move { next.run(request).await },
-        ));
+        router =
+            router.layer(axum::middleware::from_fn(
+                |request: axum::extract::Request, next: axum::middleware::Next| async move {
+                    next.run(request).await
+                },
+            ));
     }
     let mut router = router.into_service::<axum::body::Body>();
     move |count| {

@@ -46,9 +46,11 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()?;
         let mut line = String::new();
-        let stdout = process.stdout.take().ok_or_else(|| io::Error::other("the server has no standard output"))?;
+        let stdout =
+            process.stdout.take().ok_or_else(|| io::Error::other("the server has no standard output"))?;
         io::BufRead::read_line(&mut io::BufReader::new(stdout), &mut line)?;
-        let port = line.trim().parse().map_err(|_| io::Error::other(format!("{} printed no port", peer.key())))?;
+        let port =
+            line.trim().parse().map_err(|_| io::Error::other(format!("{} printed no port", peer.key())))?;
         Ok(Self { process, port })
     }
 
@@ -76,8 +78,10 @@ impl Drop for Server {
 ///
 /// When a server cannot be started or breaks off.
 pub async fn compare(program: &Path, counting: &Path) -> io::Result<Vec<(Peer, Cost)>> {
-    let servers =
-        Peer::ALL.into_iter().map(|peer| Server::start(program, peer)).collect::<io::Result<Vec<Server>>>()?;
+    let servers = Peer::ALL
+        .into_iter()
+        .map(|peer| Server::start(program, peer))
+        .collect::<io::Result<Vec<Server>>>()?;
     let mut samples = vec![Vec::with_capacity(TURNS); servers.len()];
     for turn in 0..=TURNS {
         eprintln!("  turn {turn} of {TURNS}");
@@ -153,7 +157,11 @@ async fn count(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<f64> {
 }
 
 /// One request; where the body is in the buffer.
-async fn request(stream: &mut TcpStream, path: &str, buffer: &mut [u8]) -> io::Result<std::ops::Range<usize>> {
+async fn request(
+    stream: &mut TcpStream,
+    path: &str,
+    buffer: &mut [u8],
+) -> io::Result<std::ops::Range<usize>> {
     let head = "HTTP/1.1\r\nhost: localhost\r\nuser-agent: bench/1.0\r\naccept: */*\r\naccept-encoding: identity\r\n\r\n";
     stream.write_all(format!("GET {path} {head}").as_bytes()).await?;
     let mut filled = 0;

@@ -27,7 +27,10 @@ fn main() -> io::Result<()> {
 }
 
 fn unknown(argument: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, format!("{argument:?} is not known: run without arguments, or with dispatch"))
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("{argument:?} is not known: run without arguments, or with dispatch"),
+    )
 }
 
 fn measure_all() -> io::Result<()> {

@@ -116,7 +116,11 @@ impl Peer {
 }
 
 fn answer(path: &str, counted: fn() -> usize) -> Full<Bytes> {
-    if path == "/count" { Full::new(Bytes::from(counted().to_string())) } else { Full::new(Bytes::from_static(HELLO.as_bytes())) }
+    if path == "/count" {
+        Full::new(Bytes::from(counted().to_string()))
+    } else {
+        Full::new(Bytes::from_static(HELLO.as_bytes()))
+    }
 }
 
 fn router(counted: fn() -> usize) -> axum::Router {
@@ -127,9 +131,12 @@ fn router(counted: fn() -> usize) -> axum::Router {
 
 fn with_from_fn(mut router: axum::Router) -> axum::Router {
     for _ in 0..UNITS {
-        router = router.layer(axum::middleware::from_fn(
-            |request: axum::extract::Request, next: axum::middleware::Next| async move { next.run(request).await },
-        ));
+        router =
+            router.layer(axum::middleware::from_fn(
+                |request: axum::extract::Request, next: axum::middleware::Next| async move {
+                    next.run(request).await
+                },
+            ));
     }
     router
 }

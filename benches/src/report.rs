@@ -44,7 +44,9 @@ fn per_unit(times: &Figures, name: &str) -> Option<f64> {
         name if name.starts_with("pipeline, 10") => ("pipeline, no module", UNITS),
         name if name.starts_with("tower, 10") => ("tower, service only", UNITS),
         name if name.starts_with("axum, 10") => ("axum, router only", UNITS),
-        name if name.starts_with("async_trait") => return Some(figure(times, name) / f64::from(u32::try_from(UNITS).ok()?)),
+        name if name.starts_with("async_trait") => {
+            return Some(figure(times, name) / f64::from(u32::try_from(UNITS).ok()?));
+        }
         _ => return None,
     };
     Some((figure(times, name) - figure(times, base)) / f64::from(u32::try_from(calls).ok()?))
@@ -100,11 +102,26 @@ fn goals(times: &Figures, allocations: &Figures, costs: &[(Peer, Cost)]) -> Stri
             8.0,
             "%",
         ),
-        row("ten modules before the handler: ≤ 2 more allocations", cost(costs, Peer::HyperEarly).allocations - hyper.allocations, 2.0, ""),
-        row("ten modules, half of them also after: ≤ 2 more allocations", cost(costs, Peer::HyperAll).allocations - hyper.allocations, 2.0, ""),
+        row(
+            "ten modules before the handler: ≤ 2 more allocations",
+            cost(costs, Peer::HyperEarly).allocations - hyper.allocations,
+            2.0,
+            "",
+        ),
+        row(
+            "ten modules, half of them also after: ≤ 2 more allocations",
+            cost(costs, Peer::HyperAll).allocations - hyper.allocations,
+            2.0,
+            "",
+        ),
         row("≤ 5 ns per subscribed synchronous module and event (1 event)", unit(sync), 5.0, "ns"),
         row("≤ 5 ns per subscribed synchronous module and event (12 events)", unit(many), 5.0, "ns"),
-        row("nothing for a module that is not subscribed", unit("pipeline, 10 modules not subscribed"), 0.5, "ns"),
+        row(
+            "nothing for a module that is not subscribed",
+            unit("pipeline, 10 modules not subscribed"),
+            0.5,
+            "ns",
+        ),
         row("≤ 25 ns when a module really waits", unit(waits), 25.0, "ns"),
         row("0 allocations for synchronous modules", figure(allocations, many), 0.0, ""),
         row("≤ 1 allocation per module that waits", figure(allocations, waits) / 10.0, 1.0, ""),

@@ -99,12 +99,7 @@ fn take_head(cx: &mut Context, parts: http::response::Parts) {
     *response.extensions_mut() = parts.extensions;
 }
 
-async fn write_body<B>(
-    cx: &mut Context,
-    source: Option<&EntitySource>,
-    body: B,
-    bodiless: bool,
-) -> Result<()>
+async fn write_body<B>(cx: &mut Context, source: Option<&EntitySource>, body: B, bodiless: bool) -> Result<()>
 where
     B: HttpBody<Data = Bytes>,
     B::Error: Into<BoxError>,

@@ -1,5 +1,7 @@
 //! The layer's promises: buffering, streaming, errors, readiness, bodies and what survives a client that goes away.
 
+#![allow(clippy::panic, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::convert::Infallible;

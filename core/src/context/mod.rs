@@ -265,7 +265,7 @@ impl Context {
         Disconnector::new(&self.signal, self.epoch)
     }
 
-    /// A handle with which anyone can complete this event: return [`Flow::Pending`], and
+    /// A handle with which anyone can complete this event: return [`Flow::Pending`](crate::Flow::Pending), and
     /// [`on_async_completion`](crate::Module::on_async_completion) runs when it posts. Asked again before that, the
     /// same event gives a handle to the same completion.
     ///
@@ -283,7 +283,7 @@ impl Context {
     }
 
     /// Resets the connection (HTTP/2: the stream): the client sees an error, not a short response. Return
-    /// [`Flow::Finish`] as well, or the pipeline goes on.
+    /// [`Flow::Finish`](crate::Flow::Finish) as well, or the pipeline goes on.
     ///
     /// IIS counterpart: `IHttpResponse::ResetConnection`.
     pub fn reset_connection(&mut self) {
