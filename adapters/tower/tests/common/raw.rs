@@ -70,9 +70,15 @@ impl Client {
         Self::new(stream)
     }
 
-    /// Closes the connection with a reset: the way of a client that was killed.
-    pub fn abort(self) {
-        self.stream.set_zero_linger().expect("a TCP option");
+    pub fn local_addr(&self) -> SocketAddr {
+        self.stream.local_addr().expect("an address")
+    }
+
+    /// Closes the connection, or resets it: the way of a client that was killed.
+    pub fn leave(self, reset: bool) {
+        if reset {
+            self.stream.set_zero_linger().expect("a TCP option");
+        }
     }
 }
 
