@@ -134,17 +134,17 @@ impl Run {
             self.cx.close_frame();
         }
         loop {
-            if calls != Calls::One
-                && let Some(result) = self.synchronous_calls(calls)
-            {
-                self.settle_call(result).await;
-                continue;
-            }
             let Self { cx, cursor, pipeline, signal } = self;
             let next = cursor.next_call(pipeline.lists(), |module, event| pipeline.calls(cx, module, event));
-            let Some(Entry { module: id, .. }) = next else { return };
+            let Some(Entry { module: id, synchronous }) = next else { return };
             if calls == Calls::ToHandler && cursor.is_finishing() {
                 return;
+            }
+            if synchronous && calls != Calls::One {
+                if let Some(result) = self.synchronous_calls(calls) {
+                    self.settle_call(result).await;
+                }
+                continue;
             }
             let event = cursor.event();
             enter(cx, pipeline, id, event);
