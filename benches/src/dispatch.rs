@@ -241,6 +241,12 @@ pub fn contenders() -> Vec<Contender> {
     ]
 }
 
+/// Their names.
+#[must_use]
+pub fn names() -> Vec<&'static str> {
+    contenders().iter().map(|contender| contender.name).collect()
+}
+
 fn contender(name: &'static str, run: impl FnMut(u32) + 'static) -> Contender {
     Contender { name, run: Box::new(run) }
 }
