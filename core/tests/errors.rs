@@ -255,3 +255,127 @@ fn the_trace_says_how_each_call_ended() {
         assert_eq!(req.trace().entries()[0].event(), Some(Event::of(BEGIN)));
     }
 }
+
+/// Writes every event with all its fields.
+struct Traced(Log);
+
+impl tracing::Subscriber for Traced {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::ERROR
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Fields(String);
+        impl tracing::field::Visit for Fields {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                self.0 += &format!("{field}={value:?} ");
+            }
+        }
+        let mut fields = Fields(String::new());
+        event.record(&mut fields);
+        self.0.say(fields.0.trim_end());
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+// design.md section 3: "a module's `Err` [...] is traced with module and event"; so is a panic, and the handler's error.
+#[test]
+fn an_error_is_traced_with_module_event_and_status() {
+    let log = Log::default();
+    tracing::subscriber::with_default(Traced(log.clone()), || {
+        let fails = plain(at(BEGIN).on(Notification::LogRequest), |cx, event| {
+            match (cx.request().url().path(), event.notification()) {
+                ("/error", BEGIN) => Err(Error::new(StatusCode::FORBIDDEN, "locked").with_sub_status(2)),
+                ("/panic", BEGIN) => panic!("at the disco"),
+                ("/log", Notification::LogRequest) => Err(Error::from(io::Error::other("full"))),
+                _ => Ok(Flow::Continue),
+            }
+        });
+        let host = TestHost::new().module("other", quiet(at(BEGIN))).module("fails", fails).handler(
+            |cx: &mut Context| match cx.request().url().path() {
+                "/handler" => Err(Error::from_status(StatusCode::BAD_GATEWAY)),
+                _ => Ok(Flow::Continue),
+            },
+        );
+        for url in ["/", "/error", "/panic", "/log", "/handler"] {
+            common::finish(&mut host.get(url));
+        }
+    });
+    assert_eq!(
+        log.take(),
+        [
+            "message=a module failed module=\"fails\" event=BeginRequest position=1 status=403 \
+             error=module fails at BeginRequest (position 1): locked",
+            "message=a module failed module=\"fails\" event=BeginRequest position=1 status=500 \
+             error=module fails at BeginRequest (position 1): panicked: at the disco",
+            "message=a module failed module=\"fails\" event=LogRequest position=0 status=500 \
+             error=module fails at LogRequest (position 0): full",
+            "message=the handler failed event=ExecuteRequestHandler status=502 error=answered 502 Bad Gateway",
+        ]
+    );
+}
+
+// A module's own error type is module code: its text is asked for by the framework, and may panic.
+#[test]
+fn an_error_whose_text_panics_is_contained() {
+    #[derive(Debug)]
+    struct Explodes;
+    impl std::fmt::Display for Explodes {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic!("as the test wants it")
+        }
+    }
+    impl std::error::Error for Explodes {}
+    tracing::subscriber::with_default(Traced(Log::default()), || {
+        for event in [BEGIN, Notification::LogRequest, Notification::SendResponse] {
+            let fails = plain(at(event), |cx, _| {
+                if cx.request().url().path() == "/next" { Ok(Flow::Continue) } else { Err(Explodes.into()) }
+            });
+            let host = TestHost::new()
+                .module("fails", fails)
+                .module("all", quiet(deterministic()))
+                .handler(text("x"));
+            let connection = host.keep_alive();
+            let mut req = connection.get("/");
+            common::finish(&mut req);
+            let calls = common::calls(&req);
+            assert_eq!(calls.last().map(String::as_str), Some("PostEndRequest all"), "{event}");
+            common::assert_serves(&connection, "x");
+        }
+    });
+}
+
+// registration.rs: "A method that returns Outcome::Pending all the same fails the request with 500."
+#[test]
+fn a_broken_promise_to_return_no_future_is_a_clear_error() {
+    for event in finishable() {
+        let polled = common::Count::default();
+        let counted = polled.clone();
+        let all = bivalve_core::Notifications::DETERMINISTIC;
+        let breaks = script(at(event).synchronous(all).post_synchronous(all), move |_| {
+            let counted = counted.clone();
+            Outcome::pending(async move {
+                counted.add();
+                Ok(Flow::Continue)
+            })
+        });
+        let host = TestHost::new()
+            .module("breaks", breaks)
+            .module("log", quiet(at(Notification::LogRequest)))
+            .handler(|_: &mut Context| Ok(Flow::Continue));
+        let (response, trace) = get(&host);
+        assert_eq!((response.status().as_u16(), polled.get()), (500, 0), "{event}");
+        assert_eq!(common::calls_at(&trace, 0), [format!("{event} breaks"), "LogRequest log".into()]);
+    }
+}

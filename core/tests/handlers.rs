@@ -315,3 +315,29 @@ fn a_service_may_wait_fail_and_panic() {
     assert_eq!(answer(&host, Method::GET, "/panic"), (500, "Internal Server Error".into()));
     assert_eq!(answer(&host, Method::GET, "/"), (200, "fine".into()));
 }
+
+// context.rs, `set_handler` and `disable_notifications`: "for the calling module", also from an event nested in another's.
+#[test]
+fn a_module_speaks_for_itself_in_a_nested_event() {
+    let caller = plain(at(Notification::MapRequestHandler).on(EXECUTE), |cx, event| {
+        if event == EXECUTE.into() {
+            cx.response_mut().write("caller")?;
+        } else {
+            cx.map_path("/a")?;
+        }
+        Ok(Flow::Continue)
+    });
+    let nested = plain(at(Notification::MapPath).on(EXECUTE | Notification::LogRequest), |cx, event| {
+        match event.notification() {
+            EXECUTE => cx.response_mut().write("nested")?,
+            Notification::MapPath => {
+                cx.set_handler();
+                cx.disable_notifications(Notification::LogRequest, bivalve_core::Notifications::NONE);
+            }
+            _ => cx.response_mut().write(" log")?,
+        }
+        Ok(Flow::Continue)
+    });
+    let host = TestHost::new().module("caller", caller).module("nested", nested).handler(text("service"));
+    assert_eq!(get(&host).0.text(), "nested");
+}

@@ -457,3 +457,35 @@ fn a_service_has_state_that_no_module_shares() {
     });
     assert!(Pipeline::builder().build().is_ok());
 }
+
+// A host that gives up halfway, at its own shutdown: what waits is dropped, state with it, and nobody outside is left
+// waiting for the end of the request.
+#[test]
+fn a_request_that_is_dropped_halfway_lets_go_of_everything() {
+    let dropped = Count::default();
+    let counted = dropped.clone();
+    let kept = Arc::new(Mutex::new(None));
+    let slot = Arc::clone(&kept);
+    let waits = script(at(BEGIN), move |call| {
+        let guard = OnDrop(counted.clone());
+        let slot = Arc::clone(&slot);
+        Outcome::pending(async move {
+            let _guard = guard;
+            let _ = call.cx.state_mut::<Counted>();
+            *slot.lock().unwrap() = Some(call.cx.completion_handle()?);
+            std::future::pending::<()>().await;
+            Ok(Flow::Continue)
+        })
+    });
+    let host = TestHost::new().manual().module("waits", waits);
+    let mut req = host.get("/");
+    let (disconnected, disconnector) = (req.context().disconnected(), req.context().disconnector());
+    assert_eq!(block_on(req.step()), bivalve_core::testing::Stopped::Waiting);
+    drop(req);
+    let (made, state_dropped) = counts();
+    assert_eq!((dropped.get(), made.get(), state_dropped.get()), (1, 1, 1));
+    let handle: bivalve_core::CompletionHandle = kept.lock().unwrap().take().unwrap();
+    assert_eq!(handle.post_completion(1), Err(bivalve_core::PostError::RequestEnded));
+    assert_eq!(block_on(disconnected), bivalve_core::Gone::RequestEnded);
+    assert!(!disconnector.disconnect());
+}

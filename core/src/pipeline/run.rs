@@ -11,6 +11,7 @@ use super::call::{
 };
 use super::cursor::{Cursor, Entry, EventLists};
 use super::{Pipeline, Provider, Step};
+use crate::contain::contained;
 use crate::context::{ModuleId, Progress, Signal};
 use crate::{Context, Error, ErrorKind, Event, Flow, Notification, Outcome, Result};
 
@@ -249,7 +250,8 @@ impl Run {
                 Flow::Finish
             }
             Err(error) => {
-                report(&error, event);
+                // The text of a module's own error is its code, and whoever writes the log calls it.
+                let _ = contained(|| report(&error, event));
                 if event.notification().is_guaranteed() && !error.is_panic() {
                     Flow::Continue
                 } else {

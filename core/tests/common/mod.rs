@@ -57,12 +57,16 @@ where
     Script { registration, body }
 }
 
-/// A module that never waits and looks at nothing but context and event.
+/// A module that never waits and looks at nothing but context and event. It promises so, as the attribute does for
+/// every plain `fn`.
 pub(crate) fn plain(
     registration: Registration,
     body: impl Fn(&mut Context, Event) -> Result<Flow> + Send + Sync + 'static,
 ) -> impl Module {
-    script(registration, move |call| Outcome::Ready(body(call.cx, call.event)))
+    let all = Notifications::from_bits_truncate(u32::MAX);
+    script(registration.synchronous(all).post_synchronous(all), move |call| {
+        Outcome::Ready(body(call.cx, call.event))
+    })
 }
 
 /// A module that is called and goes on.
