@@ -86,13 +86,17 @@ impl ChildRequest {
         Ok(self)
     }
 
-    /// With the parent's headers, but those that frame or route the parent's own message.
+    /// With the parent's headers, but those that frame or route the parent's own message, and those that its
+    /// `Connection` names (RFC 9110 section 7.6.1).
     ///
     /// IIS counterpart: `CLONE_FLAG_HEADERS`.
     #[must_use]
     pub fn headers_of(mut self, parent: &super::Request) -> Self {
+        let connection = parent.headers().get_all(header::CONNECTION).iter();
+        let listed: Vec<&str> = connection.filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).collect();
+        let is_listed = |name: &str| listed.iter().any(|listed| listed.trim().eq_ignore_ascii_case(name));
         for (name, value) in parent.headers() {
-            if !NOT_INHERITED.contains(name) {
+            if !NOT_INHERITED.contains(name) && !is_listed(name.as_str()) {
                 self.headers.append(name.clone(), value.clone());
             }
         }

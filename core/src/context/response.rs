@@ -398,8 +398,10 @@ impl Response {
         // An empty body may be the answer to HEAD, whose Content-Length speaks of another body; one that cannot
         // be read as a single number is nobody's length.
         let mut values = self.headers.get_all(header::CONTENT_LENGTH).iter();
-        let single = values.next().and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
-        if single.is_none() || values.next().is_some() {
+        // Digits only: `parse` takes a sign, and others do not.
+        let digits = |v: &&HeaderValue| v.as_bytes().iter().all(u8::is_ascii_digit);
+        let single = values.next().filter(digits).and_then(|v| v.to_str().ok()).map(str::parse::<u64>);
+        if !matches!(single, Some(Ok(_))) || values.next().is_some() {
             self.headers.remove(header::CONTENT_LENGTH);
         }
     }
