@@ -296,12 +296,18 @@ impl Streaming {
 
     /// The pipeline goes on; ready when the request is over.
     fn poll_run(&mut self, task: &mut Task<'_>) -> Poll<()> {
-        if let Some(run) = &mut self.run {
-            let cx = std::task::ready!(run.as_mut().poll(task));
-            self.run = None;
-            self.shared.recycle(cx);
+        // Taken out, so that what panics is not polled again when this body is dropped.
+        let Some(mut run) = self.run.take() else { return Poll::Ready(()) };
+        match run.as_mut().poll(task) {
+            Poll::Ready(cx) => {
+                self.shared.recycle(cx);
+                Poll::Ready(())
+            }
+            Poll::Pending => {
+                self.run = Some(run);
+                Poll::Pending
+            }
         }
-        Poll::Ready(())
     }
 
     pub(crate) fn is_end_stream(&self) -> bool {

@@ -53,14 +53,14 @@ impl Future for ResponseFuture {
 
     fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Self::Output> {
         // Polled again after it was ready, which no caller may do, it stays pending.
-        let Some(running) = &mut self.running else { return Poll::Pending };
+        let Some(mut running) = self.running.take() else { return Poll::Pending };
+        // Taken out, so that what panics is not polled again when this future is dropped.
         let over = running.run.as_mut().poll(task);
         if over.is_pending() && running.exchange.lock().head.is_none() {
+            self.running = Some(running);
             return Poll::Pending;
         }
-        let Some(Running { run, exchange, shared, disconnector, asked }) = self.running.take() else {
-            return Poll::Pending;
-        };
+        let Running { run, exchange, shared, disconnector, asked } = running;
         let response = match over {
             Poll::Ready(cx) => {
                 let response = complete(&mut exchange.lock(), asked);
@@ -103,13 +103,17 @@ fn complete(state: &mut State, asked: Asked) -> Response<Body> {
         // HTTP/2 in hyper would send it, and the client call it an error.
         chunks = Chunks::default();
         if asked == Asked::Head && length > 0 && Asked::Other.allows_body(head.status) {
-            head.headers.entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
+            if !head.headers.contains_key(CONTENT_LENGTH) {
+                // As many as a map holds: then without.
+                let _ = head.headers.try_insert(CONTENT_LENGTH, HeaderValue::from(length));
+            }
         } else if asked == Asked::Connect {
             head.headers.remove(CONTENT_LENGTH);
         }
     } else if length == 0 && head.headers.contains_key(CONTENT_LENGTH) {
         // A module took the body away.
-        head.headers.insert(CONTENT_LENGTH, HeaderValue::from(0));
+        head.headers.remove(CONTENT_LENGTH);
+        let _ = head.headers.try_insert(CONTENT_LENGTH, HeaderValue::from(0));
     }
     let mut response = Response::new(Body::chunks(chunks));
     *response.status_mut() = head.status;
