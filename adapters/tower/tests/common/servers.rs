@@ -64,6 +64,20 @@ impl Server {
     }
 }
 
+/// Serves a service that is no router.
+pub async fn start_service<S>(service: S) -> SocketAddr
+where
+    S: Service<http::Request<hyper::body::Incoming>, Response = http::Response<bivalve_tower::Body>>,
+    S: Clone + Send + 'static,
+    S::Error: Into<bivalve_tower::BoxError>,
+    S::Future: Send,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let addr = listener.local_addr().expect("its address");
+    tokio::spawn(hyper(listener, service));
+    addr
+}
+
 async fn hyper<S, B>(listener: TcpListener, service: S)
 where
     S: Service<http::Request<hyper::body::Incoming>, Response = http::Response<B>>,
