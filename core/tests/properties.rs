@@ -15,10 +15,11 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context as Task, Poll, Waker};
 use std::time::Duration;
 
-use bivalve_core::testing::{CompletionOrder, TestHost, TestResponse};
+use bivalve_core::testing::{CompletionOrder, Stopped, TestHost, TestResponse};
 use bivalve_core::{
-    ChildRequest, CompletionHandle, Context, CustomNotification, EntityChunk, Error, Event, Flow, Handler,
-    Module, Notification, OnDisconnect, Outcome, PostError, Priority, Registration, Resource, Result,
+    ChildRequest, Completion, CompletionHandle, CompletionStatus, Context, CustomNotification, EntityChunk,
+    Error, Event, Flow, Handler, Module, Notification, OnDisconnect, Outcome, PostError, Priority,
+    Registration, Resource, Result, Step,
 };
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
@@ -114,6 +115,14 @@ enum Order {
     Immediate,
     Late,
     Seeded(u64),
+}
+
+fn completion_order(order: Order) -> CompletionOrder {
+    match order {
+        Order::Immediate => CompletionOrder::Immediate,
+        Order::Late => CompletionOrder::Late,
+        Order::Seeded(seed) => CompletionOrder::Seeded(seed),
+    }
 }
 
 /// The 24 deterministic events, then those on demand.
@@ -524,7 +533,7 @@ impl Spec {
                     return Outcome::Ready(answer(end, cx, &record, id));
                 }
                 With::Entity(entity) if body.ops.first() == Some(&Op::Insert) => {
-                    entity.set_data(Bytes::new())
+                    entity.set_data(Bytes::new());
                 }
                 _ => {}
             }
@@ -611,14 +620,11 @@ fn bounded<F: Future>(what: &str, future: F) -> F::Output {
 fn check(case: &Case) -> Outcomes {
     let record = Record::default();
     record.0.budget.store(60, Ordering::SeqCst);
-    let order = match case.order {
-        Order::Immediate => CompletionOrder::Immediate,
-        Order::Late => CompletionOrder::Late,
-        Order::Seeded(seed) => CompletionOrder::Seeded(seed),
-    };
     let app = bivalve_core::Application::builder().response_buffer_limit(case.limit).build();
-    let mut host =
-        TestHost::new().order(order).application(app).handler(handler(case.handler.clone(), &record));
+    let mut host = TestHost::new()
+        .order(completion_order(case.order))
+        .application(app)
+        .handler(handler(case.handler.clone(), &record));
     for (id, spec) in case.modules.iter().enumerate() {
         host = host.module(id.to_string(), spec.module(id, &record));
     }
@@ -754,6 +760,70 @@ proptest! {
         // The same seed gives the same run: trace, calls, response.
         let second = check(&case);
         prop_assert_eq!(first, second);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::default())]
+
+    // The same while the test completes every operation by hand, in any order, and lets some of them fail: a part that did
+    // not leave breaks the response, a read that failed its reader, and everything owed is still done.
+    #[test]
+    fn random_failures_leave_a_whole_response_or_a_broken_connection(
+        case in case(),
+        choices in prop::collection::vec((any::<prop::sample::Index>(), 0..12_u8), 0..40),
+    ) {
+        let record = Record::default();
+        record.0.budget.store(60, Ordering::SeqCst);
+        let mut host = TestHost::new().manual().handler(handler(case.handler.clone(), &record));
+        for (id, spec) in case.modules.iter().enumerate() {
+            host = host.module(id.to_string(), spec.module(id, &record));
+        }
+        let mut req = host.post("/").chunks(case.chunks.clone());
+        let mut choices = choices.into_iter();
+        loop {
+            // Background work alone may have to go on, so it is polled for a while.
+            let stopped = bounded("the request", async {
+                loop {
+                    match req.run_until(Step::Done).await {
+                        Stopped::Waiting if req.outstanding().is_empty() => common::once().await,
+                        stopped => return stopped,
+                    }
+                }
+            });
+            if stopped != Stopped::Waiting {
+                break;
+            }
+            let outstanding = req.outstanding();
+            let Some((index, verdict)) = choices.next() else {
+                req.complete(outstanding[0].id());
+                continue;
+            };
+            let id = outstanding[index.index(outstanding.len())].id();
+            match verdict {
+                0 => req.complete_with(id, Completion::failure(CompletionStatus::TIMED_OUT)),
+                1 => req.complete_with(id, Completion::failure(CompletionStatus::CONNECTION_RESET)),
+                2 => req.cancel(id),
+                3 => {
+                    if req.disconnect() {
+                        record.0.disconnected.add();
+                    }
+                }
+                _ => req.complete(id),
+            }
+        }
+        let response = bounded("the request", req.finish());
+        bounded("background work", async {
+            host.completions().set_order(CompletionOrder::Immediate);
+            host.run_background().await;
+        });
+        let trace = req.trace().lines();
+        check_order(&case, &host, req.trace(), &trace);
+        check_guaranteed(&case, &record, &trace);
+        check_response(&record, &response);
+        let lost = response.parts().iter().any(|part| !part.completion().is_success());
+        prop_assert!(!lost || !response.is_complete(), "{:?}", response);
+        prop_assert_eq!(record.0.made.get(), record.0.dropped.get());
     }
 }
 
@@ -907,12 +977,7 @@ proptest! {
         ],
         order in order(),
     ) {
-        let order = match order {
-            Order::Immediate => CompletionOrder::Immediate,
-            Order::Late => CompletionOrder::Late,
-            Order::Seeded(seed) => CompletionOrder::Seeded(seed),
-        };
-        let mut host = TestHost::new().order(order).handler(move |_: &mut Context| match handler {
+        let mut host = TestHost::new().order(completion_order(order)).handler(move |_: &mut Context| match handler {
             Simple::Continue => Ok(Flow::Continue),
             Simple::Finish => Ok(Flow::Finish),
             Simple::Fail => Err(Error::from_status(StatusCode::SERVICE_UNAVAILABLE)),
@@ -974,13 +1039,8 @@ proptest! {
             let filtered = vec![b'#'; usize::try_from(len).expect("a few bytes")];
             Outcome::Ready(call.cx.response_mut().write(filtered).map(|()| Flow::Continue))
         });
-        let order = match case.order {
-            Order::Immediate => CompletionOrder::Immediate,
-            Order::Late => CompletionOrder::Late,
-            Order::Seeded(seed) => CompletionOrder::Seeded(seed),
-        };
         let mut host = TestHost::new()
-            .order(order)
+            .order(completion_order(case.order))
             .module("filter", filter)
             .handler(handler(case.handler.clone(), &record));
         for (id, spec) in case.modules.iter().enumerate() {
@@ -1007,5 +1067,191 @@ proptest! {
             passed.is_empty() || (body == passed && Some(passed) == page && response.status().as_u16() >= 500),
             "{:?}: {:#?}", response, req.trace().lines()
         );
+    }
+}
+
+/// What a reader does with the entity, or a writer with the response.
+#[derive(Clone, Copy, Debug)]
+enum Transfer {
+    /// Reads or writes so much.
+    Move(u8),
+    /// Begins to, and drops the future after so many polls.
+    Begin(u8, u8),
+    /// Reads and puts back; writes without waiting.
+    Other(u8),
+    Flush,
+    Wait,
+}
+
+fn transfer() -> impl Strategy<Value = Transfer> {
+    prop_oneof![
+        3 => (0..20_u8).prop_map(Transfer::Move),
+        4 => (0..20_u8, 1..6_u8).prop_map(|(n, polls)| Transfer::Begin(n, polls)),
+        2 => (0..20_u8).prop_map(Transfer::Other),
+        2 => Just(Transfer::Flush),
+        1 => Just(Transfer::Wait),
+    ]
+}
+
+/// A filter that waits around its work, so many times before and after.
+fn slow(
+    notification: Notification,
+    priority: Priority,
+    waits: (u8, u8),
+    work: impl Fn(&mut Context, &mut With<'_>) -> Result<()> + Clone + Send + Sync + 'static,
+) -> impl Module {
+    script(at(notification).priority(notification, priority), move |mut call| {
+        let work = work.clone();
+        Outcome::pending(async move {
+            let driver = Arc::clone(call.cx.server().driver()?);
+            for _ in 0..waits.0 {
+                let _ = driver.post(1).await;
+            }
+            work(call.cx, &mut call.with)?;
+            for _ in 0..waits.1 {
+                let _ = driver.post(1).await;
+            }
+            Ok(Flow::Continue)
+        })
+    })
+}
+
+/// Polls a future so many times at most, and drops it.
+async fn begin<F: Future>(future: F, polls: u8) -> Option<F::Output> {
+    let mut future = pin!(future);
+    for _ in 0..polls {
+        if let Some(output) = poll_once(future.as_mut()).await {
+            return Some(output);
+        }
+        common::once().await;
+    }
+    None
+}
+
+fn next_byte(bytes: &[u8]) -> Vec<u8> {
+    bytes.iter().map(|byte| byte.wrapping_add(1)).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::default())]
+
+    // operations.rs, cancel safety: "what a dropped read brings is read next". Every byte is read once, in order, and has
+    // passed each filter once, whichever reads are dropped and wherever they wait.
+    #[test]
+    fn every_byte_of_the_entity_is_read_once_through_each_filter(
+        chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..12), 0..8),
+        transfers in prop::collection::vec(transfer(), 0..20),
+        waits in prop::collection::vec((0..3_u8, 0..3_u8), 0..3),
+        order in order(),
+    ) {
+        let read = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&read);
+        let reader = common::serve(move |cx| {
+            let (seen, transfers) = (Arc::clone(&seen), transfers.clone());
+            Outcome::pending(async move {
+                for transfer in transfers {
+                    match transfer {
+                        Transfer::Move(max) => {
+                            let bytes = cx.read_entity(max.into()).await?;
+                            seen.lock().unwrap().extend(bytes);
+                        }
+                        Transfer::Begin(max, polls) => {
+                            if let Some(bytes) = begin(cx.read_entity(max.into()), polls).await {
+                                seen.lock().unwrap().extend(bytes?);
+                            }
+                        }
+                        Transfer::Other(max) => {
+                            let bytes = cx.read_entity(max.into()).await?;
+                            cx.request_mut().insert_entity(bytes);
+                        }
+                        Transfer::Flush | Transfer::Wait => common::once().await,
+                    }
+                }
+                loop {
+                    let bytes = cx.read_entity(7).await?;
+                    if bytes.is_empty() {
+                        return Ok(Flow::Continue);
+                    }
+                    seen.lock().unwrap().extend(bytes);
+                }
+            })
+        });
+        let filters = waits.len();
+        let mut host = TestHost::new().order(completion_order(order)).handler(reader);
+        for (n, waits) in waits.into_iter().enumerate() {
+            let filter = slow(Notification::ReadEntity, Priority::Medium, waits, |_, with| {
+                let With::Entity(entity) = with else { panic!("only ReadEntity is registered") };
+                let filtered = next_byte(entity.data());
+                entity.set_data(filtered);
+                Ok(())
+            });
+            host = host.module(n.to_string(), filter);
+        }
+        let response = bounded("the request", host.post("/").chunks(chunks.clone()).finish());
+        prop_assert_eq!(response.status().as_u16(), 200);
+        let expected = (0..filters).fold(chunks.concat(), |bytes, _| next_byte(&bytes));
+        prop_assert_eq!(&*read.lock().unwrap(), &expected);
+        host.driver().assert_idle();
+    }
+
+    // As above for what is written: "a part of the response is sent once, in order", through each filter once.
+    #[test]
+    fn every_byte_of_the_response_leaves_once_through_each_filter(
+        transfers in prop::collection::vec(transfer(), 0..20),
+        waits in prop::collection::vec((0..3_u8, 0..3_u8), 0..3),
+        order in order(),
+        limit in prop_oneof![Just(0_usize), Just(10), Just(1000)],
+        buffering in any::<bool>(),
+    ) {
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let wrote = Arc::clone(&written);
+        let writer = common::serve(move |cx| {
+            let (wrote, transfers) = (Arc::clone(&wrote), transfers.clone());
+            Outcome::pending(async move {
+                if !buffering {
+                    cx.response_mut().disable_buffering();
+                }
+                for (n, transfer) in (0_u8..).zip(transfers) {
+                    match transfer {
+                        Transfer::Move(len) => {
+                            let bytes = vec![n; len.into()];
+                            wrote.lock().unwrap().extend(&bytes);
+                            cx.write(bytes).await?;
+                        }
+                        Transfer::Begin(_, polls) => drop(begin(cx.flush(), polls).await),
+                        Transfer::Other(len) => {
+                            let bytes = vec![n; len.into()];
+                            if cx.response_mut().write(bytes.clone()).is_ok() {
+                                wrote.lock().unwrap().extend(&bytes);
+                            }
+                        }
+                        Transfer::Flush => drop(cx.flush().await?),
+                        Transfer::Wait => common::once().await,
+                    }
+                }
+                Ok(Flow::Continue)
+            })
+        });
+        let filters = waits.len();
+        let app = bivalve_core::Application::builder().response_buffer_limit(limit).build();
+        let mut host = TestHost::new().application(app).order(completion_order(order)).handler(writer);
+        for (n, waits) in waits.into_iter().enumerate() {
+            let filter = slow(Notification::SendResponse, Priority::Medium, waits, |cx, _| {
+                let chunks = cx.response_mut().take_chunks();
+                let filtered = chunks.iter().map(|chunk| match chunk {
+                    EntityChunk::Bytes(bytes) => EntityChunk::from(next_byte(bytes)),
+                    other => other.clone(),
+                });
+                let one: Vec<EntityChunk> = filtered.collect();
+                cx.response_mut().set_chunks(one)
+            });
+            host = host.module(n.to_string(), filter);
+        }
+        let response = bounded("the request", host.get("/").finish());
+        prop_assert_eq!(response.status().as_u16(), 200);
+        prop_assert!(response.is_complete());
+        let expected = (0..filters).fold(written.lock().unwrap().clone(), |bytes, _| next_byte(&bytes));
+        prop_assert_eq!(response.body(), &expected);
+        host.driver().assert_idle();
     }
 }

@@ -6,7 +6,8 @@
 //! # Cancel safety
 //!
 //! An operation whose future is dropped goes on in the host. The next one of its kind waits for it: a part of the
-//! response is sent once, in order, and what a dropped read brings is read next.
+//! response is sent once, in order, and what a dropped read brings is read next. Dropped while a module at SendResponse or
+//! ReadEntity waits, the part has passed nobody: the next operation raises the event for it again, from the start.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -96,10 +97,19 @@ impl Context {
         if !self.pipeline.raises(Notification::SendResponse) {
             return Ok(());
         }
+        self.drain_send().await;
+        self.response().check_open()?;
         let headers = !self.response().headers_sent();
         let mut sending = Sending { headers, more };
-        let flow = self.raise(Notification::SendResponse, Provider::Sending(&mut sending)).await?;
-        self.finish_from_nested(flow);
+        // The last part is not sent by a future that a module could drop.
+        let before = if more { self.response().chunks().to_vec() } else { Vec::new() };
+        let mut passing = Passing { parts: self.response().parts(), before, passed: !more, cx: self };
+        let raised = passing.cx.raise(Notification::SendResponse, Provider::Sending(&mut sending)).await;
+        // What a module there has sent and dropped is waited for before the part has passed: it leaves next, at once.
+        passing.cx.drain_send().await;
+        passing.passed = true;
+        drop(passing);
+        self.finish_from_nested(raised?);
         Ok(())
     }
 
@@ -118,7 +128,7 @@ impl Context {
             end,
             trailers: if end { response.take_trailers() } else { None },
         };
-        response.set_progress(if end { Progress::Ended } else { Progress::HeadersSent });
+        response.part_leaves(if end { Progress::Ended } else { Progress::HeadersSent });
         self.host_mut().start_send(part);
         self.outstanding.send = true;
         let completion = self.finish_send().await;
@@ -339,6 +349,26 @@ impl Context {
         let depth = self.depth;
         if let Some(trace) = &mut self.trace {
             trace.completion(depth, operation, completion);
+        }
+    }
+}
+
+/// A part on its way through SendResponse. Dropped halfway, it is put back as it was: the next flush raises the event
+/// again, and no module changes it twice.
+struct Passing<'a> {
+    cx: &'a mut Context,
+    before: Vec<EntityChunk>,
+    parts: u32,
+    passed: bool,
+}
+
+impl Drop for Passing<'_> {
+    fn drop(&mut self) {
+        let before = std::mem::take(&mut self.before);
+        let response = self.cx.response_mut();
+        // Unless a module has flushed it meanwhile.
+        if !self.passed && response.parts() == self.parts {
+            response.restore_chunks(before);
         }
     }
 }

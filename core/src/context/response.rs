@@ -26,6 +26,8 @@ pub struct Response {
     buffering: bool,
     progress: Progress,
     entity_sent: u64,
+    /// How many parts have left.
+    parts: u32,
 }
 
 /// How much of the response has left.
@@ -272,6 +274,7 @@ impl Response {
         self.buffering = true;
         self.progress = Progress::Unsent;
         self.entity_sent = 0;
+        self.parts = 0;
     }
 
     /// Whether the chunk fits beside what is buffered. One chunk alone always fits, or it could never be sent;
@@ -296,6 +299,21 @@ impl Response {
 
     pub(crate) fn set_progress(&mut self, progress: Progress) {
         self.progress = progress;
+    }
+
+    pub(crate) fn part_leaves(&mut self, progress: Progress) {
+        self.progress = progress;
+        self.parts = self.parts.wrapping_add(1);
+    }
+
+    pub(crate) fn parts(&self) -> u32 {
+        self.parts
+    }
+
+    /// The chunks as they were.
+    pub(crate) fn restore_chunks(&mut self, chunks: Vec<EntityChunk>) {
+        self.buffered = chunks.iter().map(EntityChunk::memory).sum();
+        self.chunks = chunks;
     }
 
     pub(crate) fn count_sent(&mut self, bytes: u64) {
@@ -483,6 +501,7 @@ impl Default for Response {
             buffering: true,
             progress: Progress::Unsent,
             entity_sent: 0,
+            parts: 0,
         }
     }
 }
