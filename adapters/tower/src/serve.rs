@@ -4,11 +4,11 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
-use bivalve_core::{Context, Error, Flow, Notification, Result};
+use bivalve_core::{Context, EntityChunk, Error, Flow, Notification, Result};
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{Request, Response, StatusCode};
-use http_body::Body as HttpBody;
+use http_body::{Body as HttpBody, Frame};
 use tower_service::Service;
 
 use crate::entity::{self, EntitySource};
@@ -106,36 +106,69 @@ where
 {
     let exact = body.size_hint().exact();
     let limit = cx.application().response_buffer_limit() as u64;
-    let buffered = exact.is_some_and(|size| size <= limit) && cx.response().is_buffering();
-    if !buffered {
-        if bodiless {
-            // The rest would be thrown away, and may have no end.
-            return Ok(());
-        }
-        if !cx.response().chunks().is_empty() {
-            // What modules wrote goes in front: the handler's length is too short.
-            cx.response_mut().headers_mut().remove(CONTENT_LENGTH);
-        }
-        cx.response_mut().disable_buffering();
-        cx.flush().await?;
+    let body = pin!(body);
+    if exact.is_some_and(|size| size <= limit) && cx.response().is_buffering() {
+        return buffer(cx, source, body).await;
     }
-    let mut body = pin!(body);
+    if bodiless {
+        // The rest would be thrown away, and may have no end.
+        return Ok(());
+    }
+    // Boxed, and so the flushes below: a request whose response is buffered shall not carry their size.
+    Box::pin(stream(cx, source, body)).await
+}
+
+async fn buffer<B>(cx: &mut Context, source: Option<&EntitySource>, mut body: Pin<&mut B>) -> Result<()>
+where
+    B: HttpBody<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
     while let Some(frame) = drive(cx, source, poll_fn(|task| next_frame(body.as_mut(), task))).await? {
-        match frame.into_data() {
-            Ok(data) => {
-                cx.write(data).await?;
-            }
-            Err(frame) => {
-                if let Ok(trailers) = frame.into_trailers() {
-                    cx.response_mut().trailers_mut().extend(trailers);
-                }
+        if let Some(data) = data(cx, frame) {
+            let chunk = EntityChunk::from(data);
+            if cx.response().fits(&chunk) {
+                cx.response_mut().write(chunk)?;
+            } else {
+                // Beside what modules wrote before.
+                Box::pin(cx.write(chunk)).await?;
             }
         }
     }
     Ok(())
 }
 
-type MaybeFrame = Option<http_body::Frame<Bytes>>;
+async fn stream<B>(cx: &mut Context, source: Option<&EntitySource>, mut body: Pin<&mut B>) -> Result<()>
+where
+    B: HttpBody<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    if !cx.response().chunks().is_empty() {
+        // What modules wrote goes in front: the handler's length is too short.
+        cx.response_mut().headers_mut().remove(CONTENT_LENGTH);
+    }
+    cx.response_mut().disable_buffering();
+    cx.flush().await?;
+    while let Some(frame) = drive(cx, source, poll_fn(|task| next_frame(body.as_mut(), task))).await? {
+        if let Some(data) = data(cx, frame) {
+            cx.write(data).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The data of a frame; trailers are kept for the end.
+fn data(cx: &mut Context, frame: Frame<Bytes>) -> Option<Bytes> {
+    frame
+        .into_data()
+        .map_err(|frame| {
+            if let Ok(trailers) = frame.into_trailers() {
+                cx.response_mut().trailers_mut().extend(trailers);
+            }
+        })
+        .ok()
+}
+
+type MaybeFrame = Option<Frame<Bytes>>;
 
 fn next_frame<B>(body: Pin<&mut B>, task: &mut std::task::Context<'_>) -> Poll<Result<MaybeFrame>>
 where
@@ -165,7 +198,7 @@ async fn drive<T>(
             return done;
         }
         let step = {
-            let mut read = pin!(cx.read_entity(READ));
+            let mut read = Box::pin(cx.read_entity(READ));
             poll_fn(|task| {
                 if let Poll::Ready(done) = Pin::new(&mut handler).poll(task) {
                     return Poll::Ready(Err(done));

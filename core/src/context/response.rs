@@ -277,9 +277,10 @@ impl Response {
         self.parts = 0;
     }
 
-    /// Whether the chunk fits beside what is buffered. One chunk alone always fits, or it could never be sent;
+    /// Whether [`write`](Self::write) has room for the chunk. One chunk alone always fits, or it could never be sent;
     /// an empty one takes no place.
-    pub(crate) fn fits(&self, chunk: &EntityChunk) -> bool {
+    #[must_use]
+    pub fn fits(&self, chunk: &EntityChunk) -> bool {
         let memory = self.buffered.saturating_add(chunk.memory());
         self.chunks.is_empty()
             || chunk.is_empty()
