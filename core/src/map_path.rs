@@ -245,6 +245,18 @@ pub(crate) fn resolve(
     Ok((decoded, physical))
 }
 
+/// The URL path decoded, if it means one thing only: by the rules of [`resolve`], without a physical path.
+pub(crate) fn decode_url(path: &str) -> Result<String, MapPathError> {
+    if path.len() > MAX_URL {
+        return Err(MapPathError::TooLong);
+    }
+    // `OPTIONS *` and CONNECT have no path.
+    if !path.starts_with('/') {
+        return Err(MapPathError::NotAbsolute);
+    }
+    decode("", path)
+}
+
 /// A configured URL path, plain text: begins with a slash, has no empty segments, does not end with a slash
 /// unless it is `/`.
 pub(crate) fn normalize(url_path: &str) -> Result<String, MapPathError> {

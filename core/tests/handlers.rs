@@ -341,3 +341,23 @@ fn a_module_speaks_for_itself_in_a_nested_event() {
     let host = TestHost::new().module("caller", caller).module("nested", nested).handler(text("service"));
     assert_eq!(get(&host).0.text(), "nested");
 }
+
+// `HandlerMapping`: "by the path of the URL after rewriting, decoded once". A raw comparison would let a client past it.
+#[test]
+fn an_encoded_url_does_not_go_past_a_mapping() {
+    let php = plain(at(EXECUTE), |cx, _| {
+        cx.response_mut().write("executed")?;
+        Ok(Flow::Finish)
+    });
+    let host = TestHost::new()
+        .module("php", php)
+        .handler(text("source"))
+        .configure(|builder| builder.handler_mapping(HandlerMapping::new("*.php").module("php")));
+    for path in ["/x.php", "/x.ph%70", "/x%2Ephp", "/X.PHP", "//x.php", "/x.php/", "/x.php/info", "/x.php?a"] {
+        assert_eq!(answer(&host, Method::GET, path), (200, "executed".into()), "{path}");
+    }
+    for path in ["/x.php%00", "/x.php.", "/x.php::$DATA", "/x.php%20", "/a%2Fx.php", "/x.%2570hp", "/x.ph%u0070"] {
+        assert_eq!(answer(&host, Method::GET, path).0 / 100, 4, "{path} is refused");
+    }
+    assert_eq!(answer(&host, Method::GET, "/x.html"), (200, "source".into()));
+}

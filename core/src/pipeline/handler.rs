@@ -3,7 +3,7 @@
 use http::Method;
 
 use crate::context::ModuleId;
-use crate::{Context, Flow, Outcome, Request, Result};
+use crate::{Context, Flow, Outcome, Result};
 
 /// The mounted service: answers a request unless a module is the handler. A plain function is one.
 ///
@@ -48,7 +48,9 @@ pub struct HandlerMapping {
 
 impl HandlerMapping {
     /// For a path: `*` for all, `*.ext` for an extension, `/some/*` for a prefix, or one exact path. Compared by
-    /// the path of the URL after rewriting, ASCII case ignored, as in IIS.
+    /// the path of the URL after rewriting, decoded once, ASCII case ignored, as in IIS; an extension fits with more of a
+    /// path behind it as well. Where mappings are configured, a URL that [`Context::map_path`] would refuse is
+    /// answered with that error's status, by no handler.
     #[must_use]
     pub fn new(path: impl Into<String>) -> Self {
         Self { path: path.into(), verbs: Vec::new(), modules: Vec::new() }
@@ -77,9 +79,9 @@ pub(super) struct Resolved {
 }
 
 impl Resolved {
-    pub(super) fn fits(&self, request: &Request) -> bool {
-        (self.verbs.is_empty() || self.verbs.contains(request.method()))
-            && self.path.fits(request.url().path())
+    /// `path` is decoded.
+    pub(super) fn fits(&self, method: &Method, path: &str) -> bool {
+        (self.verbs.is_empty() || self.verbs.contains(method)) && self.path.fits(path)
     }
 
     pub(super) fn names(&self, module: ModuleId) -> bool {
@@ -110,10 +112,11 @@ impl Pattern {
         let bytes = path.as_bytes();
         match self {
             Self::All => true,
-            Self::Suffix(suffix) => bytes
-                .len()
-                .checked_sub(suffix.len())
-                .is_some_and(|at| bytes[at..].eq_ignore_ascii_case(suffix.as_bytes())),
+            // Also with more behind it: to a file server `/x.php/` may still be x.php.
+            Self::Suffix(suffix) => bytes.split(|byte| *byte == b'/').any(|segment| {
+                let at = segment.len().checked_sub(suffix.len());
+                at.is_some_and(|at| segment[at..].eq_ignore_ascii_case(suffix.as_bytes()))
+            }),
             Self::Prefix(prefix) => {
                 bytes.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
             }
@@ -132,6 +135,8 @@ mod tests {
             ("*", "/", true),
             ("*.php", "/a/B.PHP", true),
             ("*.php", "/a/b.phpx", false),
+            ("*.php", "/a/b.php/", true),
+            ("*.php", "/a/b.php/info", true),
             ("/api/*", "/API/x", true),
             ("/api/*", "/api", false),
             ("/exact", "/EXACT", true),

@@ -22,7 +22,8 @@ pub use self::run::{HandlerGuard, Run};
 use crate::context::{ModuleId, Signal};
 use crate::meter::{Clock, Meter};
 use crate::{
-    Application, Context, Event, Module, Notification, OnDisconnect, Registration, Request, Server, Site,
+    Application, Context, Event, MapPathError, Module, Notification, OnDisconnect, Registration, Request, Server,
+    Site, map_path,
 };
 
 /// The modules and the handler of an application, in the order in which they run.
@@ -146,9 +147,19 @@ impl Pipeline {
         self.clock.as_ref().map(|clock| Box::new(Meter::new(clock)))
     }
 
-    /// Whether a handler mapping names the modules that answer this request.
+    /// Whether a handler mapping decides who answers this request. One whose URL cannot be decoded without doubt is
+    /// answered by nobody: else `/x.ph%70` would go past the mapping of `*.php` to a service that decodes it.
     pub(crate) fn is_mapped(&self, request: &Request) -> bool {
-        self.mappings.iter().any(|mapping| mapping.fits(request))
+        !matches!(self.mapping(request), Ok(None))
+    }
+
+    /// The mapping that fits the decoded URL.
+    fn mapping(&self, request: &Request) -> Result<Option<&handler::Resolved>, MapPathError> {
+        if self.mappings.is_empty() {
+            return Ok(None);
+        }
+        let path = map_path::decode_url(request.url().path())?;
+        Ok(self.mappings.iter().find(|mapping| mapping.fits(request.method(), &path)))
     }
 
     /// Whether this module is to be called at this event of this request.
@@ -164,10 +175,11 @@ impl Pipeline {
         if let Some(chosen) = cx.control.handler {
             return chosen == module;
         }
-        match self.mappings.iter().find(|mapping| mapping.fits(cx.request())) {
-            Some(mapping) => mapping.names(module),
+        match self.mapping(cx.request()) {
+            Ok(Some(mapping)) => mapping.names(module),
             // With mappings configured, a module that none of them names is no handler, as in IIS.
-            None => self.mappings.is_empty(),
+            Ok(None) => self.mappings.is_empty(),
+            Err(_) => false,
         }
     }
 }

@@ -346,6 +346,10 @@ impl Context {
             )
             .with_sub_status(21));
         }
+        if self.control.handler.is_none() && !self.control.executed {
+            // Refused rather than answered by a handler that a mapping may have meant to keep it from.
+            self.pipeline.mapping(self.request())?;
+        }
         let response = self.response();
         let untouched = response.progress() == Progress::Unsent
             && response.status() == StatusCode::OK
