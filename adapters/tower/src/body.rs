@@ -36,8 +36,8 @@ enum Kind {
     Streaming(Box<Streaming>),
     /// A request's body, each part seen by the modules at ReadEntity.
     Entity(EntityBody),
-    /// Nothing but an error: how a reset looks to whoever serves this response.
-    Broken,
+    /// Nothing but an error: what broke off, or how a reset looks to whoever serves this response.
+    Broken(BoxError),
 }
 
 impl Body {
@@ -90,8 +90,9 @@ impl Body {
         Self { kind: Kind::Entity(entity) }
     }
 
-    pub(crate) fn broken() -> Self {
-        Self { kind: Kind::Broken }
+    /// No body, but this error.
+    pub(crate) fn broken(error: impl Into<BoxError>) -> Self {
+        Self { kind: Kind::Broken(error.into()) }
     }
 
     /// This body behind bytes that were put in front of it.
@@ -135,10 +136,10 @@ impl HttpBody for Body {
             Kind::Chunks(chunks) => chunks.poll_frame(task),
             Kind::Streaming(streaming) => streaming.poll_frame(task),
             Kind::Entity(entity) => entity.poll_frame(task),
-            Kind::Broken => {
-                self.kind = Kind::Empty;
-                Poll::Ready(Some(Err("the response was reset".into())))
-            }
+            Kind::Broken(_) => match std::mem::take(&mut self.kind) {
+                Kind::Broken(error) => Poll::Ready(Some(Err(error))),
+                _ => Poll::Ready(None),
+            },
         }
     }
 
@@ -149,7 +150,7 @@ impl HttpBody for Body {
             Kind::Boxed(body) => body.is_end_stream(),
             Kind::Chunks(chunks) => chunks.is_empty(),
             Kind::Streaming(streaming) => streaming.is_end_stream(),
-            Kind::Full(_) | Kind::Entity(_) | Kind::Broken => false,
+            Kind::Full(_) | Kind::Entity(_) | Kind::Broken(_) => false,
         }
     }
 
@@ -170,7 +171,7 @@ impl HttpBody for Body {
             Kind::Boxed(body) => body.size_hint(),
             Kind::Chunks(chunks) => SizeHint::with_exact(chunks.remaining()),
             Kind::Streaming(streaming) => streaming.size_hint(),
-            Kind::Entity(_) | Kind::Broken => SizeHint::default(),
+            Kind::Entity(_) | Kind::Broken(_) => SizeHint::default(),
         }
     }
 }
@@ -185,7 +186,7 @@ impl fmt::Debug for Body {
             Kind::Chunks(_) => "chunks",
             Kind::Streaming(_) => "streaming",
             Kind::Entity(_) => "entity",
-            Kind::Broken => "broken",
+            Kind::Broken(_) => "broken",
         };
         f.debug_tuple("Body").field(&kind).finish()
     }

@@ -138,14 +138,24 @@ pub(crate) struct TowerHost {
     body: Body,
     max: usize,
     left: Bytes,
-    /// What the request's body broke off with, for the handler.
+    /// The request's body broke off: whoever reads it from here on is told so again.
+    broken: bool,
+    /// What it broke off with, for the handler.
     error: Option<BoxError>,
 }
 
 impl TowerHost {
     pub(crate) fn new(body: Body) -> (Self, Arc<Exchange>) {
         let exchange = Arc::new(Exchange::default());
-        (Self { exchange: Arc::clone(&exchange), body, max: 0, left: Bytes::new(), error: None }, exchange)
+        let host = Self {
+            exchange: Arc::clone(&exchange),
+            body,
+            max: 0,
+            left: Bytes::new(),
+            broken: false,
+            error: None,
+        };
+        (host, exchange)
     }
 
     /// Another request in the same memory.
@@ -165,6 +175,7 @@ impl TowerHost {
     pub(crate) fn release(&mut self) {
         self.body = Body::empty();
         self.left = Bytes::new();
+        self.broken = false;
         self.error = None;
     }
 
@@ -176,10 +187,15 @@ impl TowerHost {
         (cx.host_mut() as &mut dyn Any).downcast_mut()
     }
 
-    /// The request's body, for a handler that reads it without the pipeline.
+    /// The request's body, for a handler that reads it without the pipeline. One that has broken off ends in its error:
+    /// a part of a body must not look like the whole.
     pub(crate) fn take_body(&mut self) -> Body {
         let left = std::mem::take(&mut self.left);
-        let body = std::mem::take(&mut self.body);
+        let body = if self.broken {
+            Body::broken(self.error.take().unwrap_or_else(|| "the request's body broke off".into()))
+        } else {
+            std::mem::take(&mut self.body)
+        };
         if left.is_empty() { body } else { body.after(vec![left]) }
     }
 }
@@ -220,13 +236,18 @@ impl Host for TowerHost {
 
     fn poll_read(&mut self, task: &mut Task<'_>) -> Poll<Result<Bytes, CompletionStatus>> {
         while self.left.is_empty() {
+            if self.broken {
+                return Poll::Ready(Err(CompletionStatus::CONNECTION_ABORTED));
+            }
             match std::task::ready!(Pin::new(&mut self.body).poll_frame(task)) {
                 // Trailers of a request are dropped, as IIS does.
                 Some(Ok(frame)) => self.left = frame.into_data().unwrap_or_default(),
                 Some(Err(error)) => {
                     tracing::debug!(%error, "the request's body broke off");
+                    // A body that has failed is not polled again, and some then say that they have ended.
+                    self.body = Body::empty();
+                    self.broken = true;
                     self.error = Some(error);
-                    return Poll::Ready(Err(CompletionStatus::CONNECTION_ABORTED));
                 }
                 None => return Poll::Ready(Ok(Bytes::new())),
             }

@@ -92,7 +92,7 @@ fn complete(state: &mut State, asked: Asked) -> Response<Body> {
     }
     let head = state.head.take();
     if head.is_none() || state.reset {
-        let mut response = Response::new(Body::broken());
+        let mut response = Response::new(Body::broken("the response was reset"));
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         return response;
     }
