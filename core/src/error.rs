@@ -308,8 +308,7 @@ mod tests {
     fn the_text_names_module_event_and_position() {
         let place = Place {
             module: "Audit".into(),
-            event: Event::post(crate::Notification::LogRequest)
-                .expect("LogRequest has a post-notification"),
+            event: Event::post(crate::Notification::LogRequest).expect("LogRequest has a post-notification"),
             position: 3,
         };
         let error = Error::new(StatusCode::BAD_GATEWAY, "sink is full").at(place);

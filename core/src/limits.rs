@@ -5,7 +5,7 @@
 /// [`Context::write`](crate::Context::write) flushes when a chunk would pass it;
 /// [`Response::write`](crate::Response::write), which cannot wait, fails with
 /// [`ErrorKind::BufferFull`](crate::ErrorKind::BufferFull). File chunks hold no memory and do not count.
-/// Changed per application with [`Application::response_buffer_limit`](crate::ApplicationBuilder::response_buffer_limit).
+/// A single chunk larger than that is held all the same, alone: it is in memory already. Changed per application with [`Application::response_buffer_limit`](crate::ApplicationBuilder::response_buffer_limit).
 pub const RESPONSE_BUFFER_LIMIT: usize = 4 * 1024 * 1024;
 
 /// Chunks held by one response: 65,533, what ANCM sends in one write (IIS takes 65,534).
@@ -13,10 +13,11 @@ pub const RESPONSE_BUFFER_LIMIT: usize = 4 * 1024 * 1024;
 /// [`Context::write`](crate::Context::write) flushes there; [`Response::write`](crate::Response::write) fails.
 pub const MAX_ENTITY_CHUNKS: usize = 65_533;
 
-/// Nesting of on-demand events (SendResponse, ReadEntity, MapPath, custom): 16.
+/// Nesting of on-demand events (SendResponse, ReadEntity, MapPath, custom) and child requests together: 16.
 ///
-/// One module call inside another is one level. Deeper fails with
-/// [`ErrorKind::NestingTooDeep`](crate::ErrorKind::NestingTooDeep); each level costs stack.
+/// One module call inside another is one level, and so is a child request, on top of its parents' levels: all of it stands
+/// on one stack, of 128 to 256 KB on IIS's threads. Deeper fails with
+/// [`ErrorKind::NestingTooDeep`](crate::ErrorKind::NestingTooDeep).
 pub const MAX_NESTING: u8 = 16;
 
 /// Nesting of child requests: 10, IIS's own limit for `ExecuteRequest`.
@@ -32,6 +33,3 @@ pub const MAX_URL: usize = 4096;
 
 /// Modules of one pipeline: 1,024.
 pub const MAX_MODULES: usize = 1024;
-
-/// Posting handles outstanding for one request: 64.
-pub const MAX_COMPLETION_HANDLES: usize = 64;

@@ -80,9 +80,9 @@ fn the_client_never_sees_the_text() {
     assert!(!format!("{:?}", get(&host).0).contains("hunter2"));
 }
 
-// response.rs, `fail`: what described the entity that is gone goes with it; other headers stay.
+// framing.rs, `fail`: "Afterwards they may be of the very response that is refused, cookies included".
 #[test]
-fn an_error_page_drops_what_described_the_entity() {
+fn an_error_page_keeps_nothing_of_the_response_that_it_refuses() {
     let half =
         plain(at(Notification::ReleaseRequestState), |_, _| Err(Error::from_status(StatusCode::CONFLICT)));
     let host = TestHost::new().module("half", half).handler(|cx: &mut Context| {
@@ -95,7 +95,9 @@ fn an_error_page_drops_what_described_the_entity() {
             ("cache-control", "public, max-age=31536000"),
             ("location", "/elsewhere"),
             ("content-disposition", "attachment"),
+            ("content-digest", "sha-256=:AAAA:"),
             ("set-cookie", "a=b"),
+            ("x-account", "4711"),
             ("x-frame-options", "DENY"),
         ] {
             response.set_header(name, value)?;
@@ -108,9 +110,26 @@ fn an_error_page_drops_what_described_the_entity() {
     assert_eq!((response.status().as_u16(), response.text()), (409, "Conflict"));
     let mut names: Vec<&str> = response.headers().keys().map(http::HeaderName::as_str).collect();
     names.sort_unstable();
-    assert_eq!(names, ["content-type", "set-cookie", "x-frame-options"]);
+    assert_eq!(names, ["content-type", "x-frame-options"]);
     assert_eq!(response.header("content-type"), Some("text/plain; charset=utf-8"));
     assert!(response.trailers().is_none());
+}
+
+// The same: "Before a handler has answered, the headers are those of modules, and stay".
+#[test]
+fn an_error_before_the_handler_keeps_what_modules_said() {
+    let says = plain(at(BEGIN), |cx, _| {
+        for (name, value) in
+            [("x-anything", "1"), ("set-cookie", "a=b"), ("etag", "\"x\""), ("location", "/")]
+        {
+            cx.response_mut().set_header(name, value)?;
+        }
+        Err(Error::from_status(StatusCode::UNAUTHORIZED))
+    });
+    let (response, _) = get(&TestHost::new().module("says", says).handler(common::text("never")));
+    let mut names: Vec<&str> = response.headers().keys().map(http::HeaderName::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["content-type", "set-cookie", "x-anything"]);
 }
 
 // context.rs, `fail`: "an error page while nothing has left, a reset afterwards".

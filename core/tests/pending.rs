@@ -10,7 +10,7 @@ use std::time::Duration;
 use bivalve_core::testing::{CompletionOrder, OperationKind, Stopped, TestHost, block_on};
 use bivalve_core::{
     ChildRequest, Completion, CompletionHandle, CompletionInfo, CompletionSource, CompletionStatus, Context,
-    ErrorKind, Event, Flow, Module, Notification, Outcome, PostError, Result, Step, limits,
+    ErrorKind, Event, Flow, Module, Notification, Outcome, PostError, Result, Step,
 };
 
 use common::{Count, Log, OnDrop, With, at, calls, events, finish, get, plain, quiet, script, serve, text};
@@ -37,7 +37,7 @@ impl On {
             Self::Read => cx.start_read_entity(3),
             Self::Child => cx.start_execute_request(ChildRequest::get("/child")?),
             Self::Posted => {
-                let handle = cx.completion_handle()?;
+                let handle = cx.completion_handle();
                 handle.post_completion(77)?;
                 Ok(())
             }
@@ -170,14 +170,14 @@ fn on_async_completion_may_wait_itself() {
             if done.completion().bytes() >= 3 {
                 return Ok(Flow::Continue);
             }
-            let handle = call.cx.completion_handle()?;
+            let handle = call.cx.completion_handle();
             handle.post_completion(done.completion().bytes() + 1)?;
             common::once().await;
             Ok(Flow::Pending)
         }),
         _ => Outcome::pending(async move {
             common::once().await;
-            let handle = call.cx.completion_handle()?;
+            let handle = call.cx.completion_handle();
             handle.post_completion(1)?;
             Ok(Flow::Pending)
         }),
@@ -393,7 +393,7 @@ impl Gives {
                 Outcome::CONTINUE
             }
             _ => {
-                *slot.lock().unwrap() = Some(call.cx.completion_handle().unwrap());
+                *slot.lock().unwrap() = Some(call.cx.completion_handle());
                 flow.into()
             }
         })
@@ -477,7 +477,7 @@ fn a_post_to_an_event_that_did_not_wait_is_refused() {
 #[test]
 fn when_all_handles_are_dropped_the_event_fails_with_a_clear_text() {
     let start: fn(&mut Context) -> Result<Flow> = |cx| {
-        let handle = cx.completion_handle()?;
+        let handle = cx.completion_handle();
         let clone = handle.clone();
         drop(handle);
         cx.server().spawn(async move {
@@ -508,8 +508,8 @@ fn handles_of_one_event_post_the_same_completion() {
             Outcome::CONTINUE
         }
         _ => {
-            let first = call.cx.completion_handle().unwrap();
-            let second = call.cx.completion_handle().unwrap();
+            let first = call.cx.completion_handle();
+            let second = call.cx.completion_handle();
             second.post_completion(2).unwrap();
             assert_eq!(first.post_completion(1), Err(PostError::AlreadyPosted));
             Flow::Pending.into()
@@ -530,8 +530,8 @@ fn a_handle_that_was_dropped_does_not_spoil_the_next_of_the_same_event() {
             Outcome::CONTINUE
         }
         _ => {
-            drop(call.cx.completion_handle().unwrap());
-            let handle = call.cx.completion_handle().unwrap();
+            drop(call.cx.completion_handle());
+            let handle = call.cx.completion_handle();
             assert_eq!(handle.post_completion(3), Ok(()));
             Flow::Pending.into()
         }
@@ -551,7 +551,7 @@ fn a_post_beside_an_operation_is_delivered_next() {
             return if done.source() == CompletionSource::Posted { Flow::Continue } else { Flow::Pending }
                 .into();
         }
-        let handle = call.cx.completion_handle().unwrap();
+        let handle = call.cx.completion_handle();
         call.cx.start_write("12").unwrap();
         handle.post_completion(9).unwrap();
         Flow::Pending.into()
@@ -571,7 +571,7 @@ fn a_post_from_another_thread_before_the_method_returns_pending_is_not_lost() {
             Outcome::CONTINUE
         }
         _ => {
-            let handle = call.cx.completion_handle().unwrap();
+            let handle = call.cx.completion_handle();
             thread::spawn(move || handle.post_completion(5)).join().unwrap().unwrap();
             Flow::Pending.into()
         }
@@ -611,7 +611,7 @@ fn posts_that_race_with_the_return_of_pending_arrive_once() {
                 return Outcome::CONTINUE;
             }
         }
-        let handle = call.cx.completion_handle().unwrap();
+        let handle = call.cx.completion_handle();
         send.lock().unwrap().as_ref().unwrap().send(handle).unwrap();
         Flow::Pending.into()
     });
@@ -620,20 +620,31 @@ fn posts_that_race_with_the_return_of_pending_arrive_once() {
     assert_eq!(log.take(), ["done"]);
 }
 
-// limits.rs, MAX_COMPLETION_HANDLES: "Posting handles outstanding for one request: 64." One event has one completion,
-// however often it is asked, and what is over does not count.
+// "Asked again before that, the same event gives a handle to the same completion."
 #[test]
-fn handles_of_events_that_are_over_do_not_count_against_the_limit() {
+fn handles_may_be_taken_again_and_again() {
     let takes = plain(common::deterministic(), |cx, _| {
-        for _ in 0..limits::MAX_COMPLETION_HANDLES * 2 {
-            let _kept = cx.completion_handle()?;
+        for _ in 0..200 {
+            let _kept = cx.completion_handle();
         }
         Ok(Flow::Continue)
     });
     let host = TestHost::new()
         .module("a", takes)
-        .module("b", plain(common::deterministic(), |cx, _| cx.completion_handle().map(|_| Flow::Continue)))
-        .module("c", plain(common::deterministic(), |cx, _| cx.completion_handle().map(|_| Flow::Continue)))
+        .module(
+            "b",
+            plain(common::deterministic(), |cx, _| {
+                let _unused = cx.completion_handle();
+                Ok(Flow::Continue)
+            }),
+        )
+        .module(
+            "c",
+            plain(common::deterministic(), |cx, _| {
+                let _unused = cx.completion_handle();
+                Ok(Flow::Continue)
+            }),
+        )
         .handler(text("hello"));
     assert_eq!(get(&host).0.text(), "hello");
 }

@@ -366,7 +366,7 @@ async fn run(op: Op, cx: &mut Context, record: &Record, module: usize) -> Result
         Op::Insert => cx.request_mut().insert_entity("inserted"),
         Op::KeepHandle => {
             // Whoever waits for it all the same is not left waiting.
-            let handle = cx.completion_handle()?;
+            let handle = cx.completion_handle();
             let clone = handle.clone();
             cx.server().spawn(async move {
                 common::once().await;
@@ -467,10 +467,10 @@ fn answer(end: End, cx: &mut Context, record: &Record, module: usize) -> Result<
                 }
                 Start::Child => cx.start_execute_request(child()?)?,
                 Start::PostedNow => {
-                    let _ = cx.completion_handle()?.post_completion(7);
+                    let _ = cx.completion_handle().post_completion(7);
                 }
                 Start::PostedLater(after) => {
-                    let handle = cx.completion_handle()?;
+                    let handle = cx.completion_handle();
                     cx.server().spawn(async move {
                         for _ in 0..after {
                             common::once().await;
@@ -479,7 +479,7 @@ fn answer(end: End, cx: &mut Context, record: &Record, module: usize) -> Result<
                         let _ = handle.post_completion(after.into());
                     })?;
                 }
-                Start::Dropped => drop(cx.completion_handle()?),
+                Start::Dropped => drop(cx.completion_handle()),
             }
             Ok(Flow::Pending)
         }

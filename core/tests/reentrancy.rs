@@ -607,7 +607,7 @@ fn a_nested_event_may_be_pending() {
                     }
                     return Outcome::CONTINUE;
                 }
-                let handle = call.cx.completion_handle().unwrap();
+                let handle = call.cx.completion_handle();
                 let background = call.cx.server().spawn(async move {
                     common::once().await;
                     handle.post_completion(11).unwrap();
@@ -702,4 +702,50 @@ fn a_flush_at_every_event_raises_one_send_response_each() {
     let log = Log::default();
     let host = TestHost::new().module("one", flushes_at(Notification::LogRequest.into(), &log));
     assert_eq!(get(&host).0.status(), 200);
+}
+
+// semantics.md section 1: "The stack size is IIS is by default 128/256 KB". limits.rs: events and children share 16 levels.
+#[test]
+fn the_deepest_nesting_fits_the_stack_of_an_iis_thread() {
+    /// Flushes inside its own SendResponse, and asks for a child at the deepest level that allows one.
+    struct Deep {
+        flushes: u8,
+    }
+    impl Module for Deep {
+        fn registration(&self) -> Registration {
+            Registration::new().on(Notification::BeginRequest | Notification::SendResponse)
+        }
+        fn on_begin_request<'a>(&'a self, cx: &'a mut Context) -> Outcome<'a> {
+            Outcome::pending(async move {
+                if cx.child_depth() < 10 {
+                    let _ = cx.execute_request(bivalve_core::ChildRequest::get("/")?).await;
+                }
+                let _ = cx.flush().await;
+                Ok(Flow::Finish)
+            })
+        }
+        fn on_send_response<'a>(
+            &'a self,
+            cx: &'a mut Context,
+            _: &'a mut bivalve_core::Sending,
+        ) -> Outcome<'a> {
+            Outcome::pending(async move {
+                let depth = cx.shared_mut().remove::<u8>().unwrap_or(0);
+                cx.shared_mut().insert(depth + 1);
+                if depth < self.flushes {
+                    let _ = cx.flush().await;
+                }
+                Ok(Flow::Continue)
+            })
+        }
+    }
+    // Endless flushes without children, and ten children with the rest of the levels for flushes.
+    for flushes in [6, 40] {
+        let deepest = std::thread::Builder::new().stack_size(256 * 1024).spawn(move || {
+            let host = TestHost::new().mount(Deep { flushes });
+            bivalve_core::testing::block_on(host.get("/").finish()).status()
+        });
+        let status = deepest.expect("a thread").join().expect("it does not overflow");
+        assert!(status.as_u16() >= 200, "it answers");
+    }
 }

@@ -656,7 +656,7 @@ mod completion_handles {
     #[module(crate = bivalve_core)]
     impl Module for Waits {
         fn on_begin_request(&self, cx: &mut Context) -> Result<Flow> {
-            *self.handle.lock().unwrap() = Some(cx.completion_handle()?);
+            *self.handle.lock().unwrap() = Some(cx.completion_handle());
             Ok(Flow::Pending)
         }
 
@@ -797,7 +797,7 @@ mod leftovers {
         let slot = Arc::new(Mutex::new(None));
         let keep = Arc::clone(&slot);
         let host = TestHost::new().mount(After).handler(move |cx: &mut Context| {
-            *keep.lock().unwrap() = Some(cx.completion_handle()?);
+            *keep.lock().unwrap() = Some(cx.completion_handle());
             Ok(Flow::Continue)
         });
         let mut req = host.get("/");
@@ -811,7 +811,7 @@ mod leftovers {
     fn what_a_test_leaves_open_between_steps_is_not_the_next_modules() {
         let mut req = TestHost::new().mount(After).handler(serve(two_flushes)).get("/");
         block_on(req.run_until(Notification::EndRequest));
-        let handle = req.context_mut().completion_handle().unwrap();
+        let handle = req.context_mut().completion_handle();
         req.context_mut().start_flush().unwrap();
         assert_eq!(block_on(req.finish()).text(), "onetwo");
         assert_eq!(handle.post_completion(1), Err(PostError::RequestEnded));
@@ -822,7 +822,7 @@ mod leftovers {
     fn a_request_that_is_dropped_ends_its_handles() {
         let host = TestHost::new().handler(serve(two_flushes)).manual();
         let mut req = host.get("/");
-        let handle = req.context_mut().completion_handle().unwrap();
+        let handle = req.context_mut().completion_handle();
         let disconnected = req.context().disconnected();
         assert_eq!(block_on(req.step()), Stopped::Waiting);
         drop(req);

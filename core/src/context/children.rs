@@ -93,7 +93,8 @@ impl ChildRequest {
     #[must_use]
     pub fn headers_of(mut self, parent: &super::Request) -> Self {
         let connection = parent.headers().get_all(header::CONNECTION).iter();
-        let listed: Vec<&str> = connection.filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).collect();
+        let listed: Vec<&str> =
+            connection.filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).collect();
         let is_listed = |name: &str| listed.iter().any(|listed| listed.trim().eq_ignore_ascii_case(name));
         for (name, value) in parent.headers() {
             if !NOT_INHERITED.contains(name) && !is_listed(name.as_str()) {
@@ -215,6 +216,15 @@ impl Context {
                 ),
             ));
         }
+        if self.total_depth() >= limits::MAX_NESTING {
+            return Err(Error::framework(
+                ErrorKind::NestingTooDeep,
+                format!(
+                    "a child request would run {} levels deep: nested events of its parents count as well",
+                    self.total_depth() + 1
+                ),
+            ));
+        }
         if !self.is_connected() {
             return Err(Error::disconnected());
         }
@@ -254,6 +264,7 @@ impl Context {
         let host = Box::new(CaptureHost { captured: Arc::clone(captured), sent: None });
         let mut child = Self::new(&self.pipeline, host, parts, Arc::clone(&self.connection));
         child.child_depth = self.child_depth + 1;
+        child.parents_depth = self.total_depth() + 1;
         child.user = request.user.or_else(|| self.user.clone());
         child
     }

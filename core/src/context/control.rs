@@ -52,7 +52,14 @@ impl Context {
     ) {
         let notifications = notifications.into().intersection(Notifications::DETERMINISTIC);
         let post = post_notifications.into().intersection(Notifications::DETERMINISTIC);
-        self.control.disabled.push((self.frame.module, notifications, post));
+        let module = self.frame.module;
+        match self.control.disabled.iter_mut().find(|row| row.0 == module) {
+            Some(row) => {
+                row.1 |= notifications;
+                row.2 |= post;
+            }
+            None => self.control.disabled.push((module, notifications, post)),
+        }
     }
 
     /// Makes this module the handler: at ExecuteRequestHandler it is called, and no other module, nor the mounted

@@ -82,12 +82,12 @@ pub(crate) struct Nested<'a> {
 
 impl<'a> Nested<'a> {
     pub(crate) fn enter(cx: &'a mut Context, event: Notification) -> Result<Self> {
-        if cx.depth >= limits::MAX_NESTING {
+        if cx.total_depth() >= limits::MAX_NESTING {
             return Err(Error::framework(
                 ErrorKind::NestingTooDeep,
                 format!(
                     "{event} would be raised {} levels deep: a module flushes, reads, maps or notifies inside its own nested event without an end",
-                    cx.depth + 1
+                    cx.total_depth() + 1
                 ),
             ));
         }

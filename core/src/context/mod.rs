@@ -13,7 +13,7 @@ mod state;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 pub use self::children::{ChildRequest, ChildResponse};
 pub(crate) use self::control::{Control, Outstanding};
@@ -33,6 +33,9 @@ use crate::trace::Trace;
 use crate::{
     Application, Connection, Event, Host, PathMapping, Pipeline, Result, Server, Site, User, map_path,
 };
+
+/// What a context without a request holds.
+static NO_CONNECTION: LazyLock<Arc<Connection>> = LazyLock::new(Arc::default);
 
 /// One request on its way through the pipeline.
 ///
@@ -59,6 +62,8 @@ pub struct Context {
     pub(crate) frame: Frame,
     /// Nesting of on-demand events.
     depth: u8,
+    /// Levels that the parents of a child request stand on.
+    parents_depth: u8,
     child_depth: u8,
     pub(crate) control: Control,
     pub(crate) outstanding: Outstanding,
@@ -89,6 +94,7 @@ impl Context {
             epoch: 0,
             frame: Frame::default(),
             depth: 0,
+            parents_depth: 0,
             child_depth: 0,
             control: Control::default(),
             outstanding: Outstanding::default(),
@@ -113,7 +119,21 @@ impl Context {
         }
         self.epoch = self.signal.begin();
         self.child_depth = 0;
+        self.parents_depth = 0;
         self.meter = self.pipeline.meter();
+    }
+
+    /// Lets go of everything of a request that is over: for a host that keeps the context for another one. What modules keep
+    /// for the connection is dropped with it, and no buffer of a client that left stays behind.
+    pub fn release(&mut self) {
+        self.finish();
+        self.response.start(0);
+        self.trace = None;
+        self.meter = None;
+        match Arc::get_mut(&mut self.connection) {
+            Some(connection) => *connection = Connection::default(),
+            None => self.connection = Arc::clone(&NO_CONNECTION),
+        }
     }
 
     /// Ends the request: drops every module's state and makes every handle stale.
@@ -269,17 +289,14 @@ impl Context {
     /// [`on_async_completion`](crate::Module::on_async_completion) runs when it posts. Asked again before that, the
     /// same event gives a handle to the same completion.
     ///
-    /// # Errors
-    ///
-    /// Over [`MAX_COMPLETION_HANDLES`](crate::limits::MAX_COMPLETION_HANDLES) of one request.
-    ///
     /// IIS counterpart: keeping the `IHttpContext` for a later `PostCompletion`, without its dangers.
-    pub fn completion_handle(&mut self) -> Result<CompletionHandle> {
+    #[must_use]
+    pub fn completion_handle(&mut self) -> CompletionHandle {
         let arm = match self.frame.arm {
             Some(arm) => arm,
-            None => *self.frame.arm.insert(self.signal.arm()?),
+            None => *self.frame.arm.insert(self.signal.arm()),
         };
-        Ok(CompletionHandle::new(&self.signal, self.epoch, arm))
+        CompletionHandle::new(&self.signal, self.epoch, arm)
     }
 
     /// Resets the connection (HTTP/2: the stream): the client sees an error, not a short response. Return
@@ -303,6 +320,7 @@ impl Context {
     /// method, URL and headers. For adapters.
     #[must_use]
     pub fn handler_request(&mut self, keep: bool) -> http::Request<()> {
+        self.response.set_answered();
         let user = self.user.clone();
         let mut request = self.request.for_handler(keep);
         if let Some(user) = user {
@@ -340,6 +358,11 @@ impl Context {
     /// Nesting of on-demand events.
     pub(crate) fn depth(&self) -> u8 {
         self.depth
+    }
+
+    /// Nesting with that of the parents, all of which stands on one stack.
+    pub(crate) fn total_depth(&self) -> u8 {
+        self.parents_depth + self.depth
     }
 }
 

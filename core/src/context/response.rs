@@ -1,13 +1,15 @@
 //! The response while it is made.
 
+mod framing;
+
 use std::fmt;
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::{Extensions, StatusCode};
 
 use super::request::{parse_header, too_many_headers};
 use crate::contain::contained;
-use crate::{EntityChunk, Error, ErrorKind, ResponseHead, Result, limits};
+use crate::{EntityChunk, Error, ErrorKind, Result, limits};
 
 /// Status, headers and entity chunks of the response.
 ///
@@ -26,6 +28,8 @@ pub struct Response {
     buffering: bool,
     progress: Progress,
     entity_sent: u64,
+    /// Whether a handler has begun to answer: headers may be its own from then on.
+    answered: bool,
     /// How many parts have left.
     parts: u32,
 }
@@ -56,8 +60,10 @@ impl Response {
     ///
     /// IIS counterpart: `SetStatus`.
     pub fn set_status(&mut self, status: StatusCode) {
-        self.status = status;
-        self.sub_status = 0;
+        if !self.headers_sent() {
+            self.status = status;
+            self.sub_status = 0;
+        }
     }
 
     /// Sets status and sub-status from numbers.
@@ -267,8 +273,17 @@ impl Response {
         self.progress >= Progress::Ended
     }
 
+    /// For another request, in the same memory, unless that is more than most requests need.
     pub(crate) fn start(&mut self, buffer_limit: usize) {
+        self.progress = Progress::Unsent;
         self.clear();
+        if self.chunks.capacity() > SPARE {
+            self.chunks = Vec::new();
+        }
+        if self.headers.capacity() > SPARE {
+            self.headers = HeaderMap::new();
+        }
+        self.answered = false;
         let _ = contained(|| self.extensions.clear());
         self.buffer_limit = buffer_limit;
         self.buffering = true;
@@ -285,6 +300,11 @@ impl Response {
         self.chunks.is_empty()
             || chunk.is_empty()
             || (memory <= self.buffer_limit && self.chunks.len() < limits::MAX_ENTITY_CHUNKS)
+    }
+
+    /// A handler begins to answer.
+    pub(crate) fn set_answered(&mut self) {
+        self.answered = true;
     }
 
     pub(crate) fn push(&mut self, chunk: EntityChunk) {
@@ -321,133 +341,6 @@ impl Response {
         self.entity_sent += bytes;
     }
 
-    /// Status and headers for the wire. `end`: the response ends with this part, so its length is known.
-    pub(crate) fn head(&mut self, end: bool) -> ResponseHead {
-        if !is_final_status(self.status) {
-            tracing::error!(
-                status = self.status.as_u16(),
-                "a module set a status that is no final response; answering 500"
-            );
-            self.fail(StatusCode::INTERNAL_SERVER_ERROR, 0);
-        }
-        self.frame(end);
-        if end {
-            ResponseHead {
-                status: self.status,
-                headers: std::mem::take(&mut self.headers),
-                extensions: std::mem::take(&mut self.extensions),
-            }
-        } else {
-            // Modules after the handler still read the headers, so they get to keep a copy.
-            ResponseHead {
-                status: self.status,
-                headers: self.headers.clone(),
-                extensions: std::mem::take(&mut self.extensions),
-            }
-        }
-    }
-
-    /// Turns the response into an error page without details. Headers that modules set stay, but those that
-    /// describe the entity go with it (RFC 9110 section 8), and so does what would let a cache keep it.
-    pub(crate) fn fail(&mut self, status: StatusCode, sub_status: u16) {
-        const OF_THE_ENTITY: [HeaderName; 13] = [
-            header::ACCEPT_RANGES,
-            header::AGE,
-            header::CACHE_CONTROL,
-            header::CONTENT_DISPOSITION,
-            header::CONTENT_ENCODING,
-            header::CONTENT_LANGUAGE,
-            header::CONTENT_LENGTH,
-            header::CONTENT_LOCATION,
-            header::CONTENT_RANGE,
-            header::CONTENT_TYPE,
-            header::ETAG,
-            header::EXPIRES,
-            header::LAST_MODIFIED,
-        ];
-        for name in OF_THE_ENTITY {
-            self.headers.remove(name);
-        }
-        self.headers.remove(header::LOCATION);
-        self.headers.remove(header::TRANSFER_ENCODING);
-        self.trailers = None;
-        self.clear_entity();
-        self.status = status;
-        self.sub_status = sub_status;
-        let text = HeaderValue::from_static("text/plain; charset=utf-8");
-        if self.headers.try_insert(header::CONTENT_TYPE, text).is_err() {
-            // As many as a map can hold: this may be what failed, and they could not be sent anyway.
-            self.headers.clear();
-        }
-        self.push(EntityChunk::from(status.canonical_reason().unwrap_or("Error")));
-    }
-
-    /// Framing belongs to the host: whatever a module put there must not contradict it (request smuggling's other half).
-    fn frame(&mut self, end: bool) {
-        if self.headers.is_empty() {
-            if self.status == StatusCode::NO_CONTENT {
-                self.clear_entity();
-            }
-            return;
-        }
-        self.headers.remove(header::TRANSFER_ENCODING);
-        if self.status != StatusCode::SWITCHING_PROTOCOLS {
-            self.headers.remove("keep-alive");
-            self.headers.remove("proxy-connection");
-            // RFC 9110 section 15.5.22: a 426 names what it asks for.
-            if self.status != StatusCode::UPGRADE_REQUIRED {
-                self.headers.remove(header::UPGRADE);
-            }
-        }
-        if self.status == StatusCode::NO_CONTENT {
-            self.clear_entity();
-            self.headers.remove(header::CONTENT_LENGTH);
-            return;
-        }
-        if !self.headers.contains_key(header::CONTENT_LENGTH) || self.status == StatusCode::NOT_MODIFIED {
-            return;
-        }
-        let length = self.entity_len();
-        if end && length > 0 {
-            if self.headers.try_insert(header::CONTENT_LENGTH, HeaderValue::from(length)).is_err() {
-                self.headers.remove(header::CONTENT_LENGTH);
-            }
-            return;
-        }
-        // An empty body may be the answer to HEAD, whose Content-Length speaks of another body; one that cannot
-        // be read as a single number is nobody's length.
-        let mut values = self.headers.get_all(header::CONTENT_LENGTH).iter();
-        // Digits only: `parse` takes a sign, and others do not.
-        let digits = |v: &&HeaderValue| v.as_bytes().iter().all(u8::is_ascii_digit);
-        let single = values.next().filter(digits).and_then(|v| v.to_str().ok()).map(str::parse::<u64>);
-        if !matches!(single, Some(Ok(_))) || values.next().is_some() {
-            self.headers.remove(header::CONTENT_LENGTH);
-        }
-    }
-
-    pub(crate) fn take_trailers(&mut self) -> Option<HeaderMap> {
-        let mut trailers = self.trailers.take()?;
-        // RFC 9110 section 6.5.1: a trailer must not frame, route, modify, authenticate, or describe the content.
-        for name in [
-            header::AUTHORIZATION,
-            header::CACHE_CONTROL,
-            header::CONNECTION,
-            header::CONTENT_ENCODING,
-            header::CONTENT_LENGTH,
-            header::CONTENT_RANGE,
-            header::CONTENT_TYPE,
-            header::HOST,
-            header::MAX_FORWARDS,
-            header::SET_COOKIE,
-            header::TE,
-            header::TRAILER,
-            header::TRANSFER_ENCODING,
-        ] {
-            trailers.remove(name);
-        }
-        Some(trailers)
-    }
-
     pub(crate) fn check_unsent(&self) -> Result<()> {
         if self.headers_sent() {
             return Err(Error::framework(
@@ -477,6 +370,9 @@ impl Response {
     }
 }
 
+/// Chunks and headers for which memory is kept between requests.
+const SPARE: usize = 64;
+
 fn is_final_status(status: StatusCode) -> bool {
     status == StatusCode::SWITCHING_PROTOCOLS || (200..600).contains(&status.as_u16())
 }
@@ -502,6 +398,7 @@ impl Default for Response {
             buffering: true,
             progress: Progress::Unsent,
             entity_sent: 0,
+            answered: false,
             parts: 0,
         }
     }

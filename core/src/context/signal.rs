@@ -10,7 +10,8 @@
 //! 2. A handle whose epoch differs changes nothing.
 //! 3. An arm (one completion to be posted) goes Waiting -> Posted or Abandoned -> taken, once (a new handle makes it Waiting again); the pipeline revokes it
 //!    when the event that made it returns.
-//! 4. Wakers are taken out under the lock and called after it.
+//! 4. Wakers are taken out under the lock, and called or dropped after it: the last reference to a task may be in
+//!    one, and its drop may come back here.
 
 use std::fmt;
 use std::future::Future;
@@ -18,8 +19,6 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context as Task, Poll, Waker};
-
-use crate::{Error, ErrorKind, Result, limits};
 
 #[derive(Default)]
 pub(crate) struct Signal {
@@ -76,21 +75,24 @@ impl Signal {
         let mut state = self.lock();
         state.epoch += 1;
         state.gone = false;
-        state.arms.clear();
+        let arms = std::mem::take(&mut state.arms);
         self.gone.store(false, Ordering::Relaxed);
-        state.epoch
+        let epoch = state.epoch;
+        drop(state);
+        drop(arms);
+        epoch
     }
 
     /// The request is over: every handle made in it is stale from here on.
     pub(crate) fn end(&self) {
         let mut state = self.lock();
         state.epoch += 1;
-        state.arms.clear();
+        let arms = std::mem::take(&mut state.arms);
         let task = state.task.take();
         let watchers = std::mem::take(&mut state.watchers);
         drop(state);
         // The driver of the request is the one who calls this: nobody needs to wake it.
-        drop(task);
+        drop((arms, task));
         watchers.into_iter().for_each(|(_, waker)| waker.wake());
     }
 
@@ -104,10 +106,11 @@ impl Signal {
             return true;
         }
         let mut state = self.lock();
-        if !state.gone {
-            remember(&mut state.task, task);
-        }
-        state.gone
+        let old = if state.gone { None } else { remember(&mut state.task, task) };
+        let gone = state.gone;
+        drop(state);
+        drop(old);
+        gone
     }
 
     fn disconnect(&self, epoch: u64) -> bool {
@@ -125,23 +128,21 @@ impl Signal {
     }
 
     /// Makes an arm, for one completion.
-    pub(crate) fn arm(&self) -> Result<u64> {
+    pub(crate) fn arm(&self) -> u64 {
         let mut state = self.lock();
-        if state.arms.len() >= limits::MAX_COMPLETION_HANDLES {
-            return Err(Error::framework(
-                ErrorKind::Post,
-                format!("{} completion handles are outstanding: post or drop some first", state.arms.len()),
-            ));
-        }
         state.next_id += 1;
         let id = state.next_id;
         state.arms.push(Arm { id, holders: 0, state: ArmState::Waiting, waiter: None });
-        Ok(id)
+        id
     }
 
     /// The event that made the arm has returned: a post to it reaches nobody.
     pub(crate) fn revoke(&self, arm: u64) {
-        self.lock().arms.retain(|a| a.id != arm);
+        let mut state = self.lock();
+        let index = state.arms.iter().position(|a| a.id == arm);
+        let arm = index.map(|index| state.arms.swap_remove(index));
+        drop(state);
+        drop(arm);
     }
 
     /// Waits for the post, and takes it.
@@ -154,19 +155,25 @@ impl Signal {
             ArmState::Posted(bytes) => Posted::Bytes(bytes),
             ArmState::Abandoned => Posted::Abandoned,
             ArmState::Waiting => {
-                remember(&mut state.arms[index].waiter, task);
+                let old = remember(&mut state.arms[index].waiter, task);
+                drop(state);
+                drop(old);
                 return Poll::Pending;
             }
         };
-        state.arms.swap_remove(index);
+        let arm = state.arms.swap_remove(index);
+        drop(state);
+        drop(arm);
         Poll::Ready(posted)
     }
 }
 
-fn remember(slot: &mut Option<Waker>, task: &Task<'_>) {
+/// Keeps the waker, unless it is there already; the one it replaces is the caller's to drop, after the lock.
+#[must_use = "dropped under the lock, it may drop a task, and that a handle, which locks again"]
+fn remember(slot: &mut Option<Waker>, task: &Task<'_>) -> Option<Waker> {
     match slot {
-        Some(waker) => waker.clone_from(task.waker()),
-        None => *slot = Some(task.waker().clone()),
+        Some(waker) if waker.will_wake(task.waker()) => None,
+        _ => slot.replace(task.waker().clone()),
     }
 }
 
@@ -352,17 +359,26 @@ impl Future for Disconnected {
         if state.gone {
             return Poll::Ready(Gone::Client);
         }
-        match state.watchers.iter_mut().find(|w| w.0 == self.id) {
-            Some(watcher) => watcher.1.clone_from(task.waker()),
-            None => state.watchers.push((self.id, task.waker().clone())),
-        }
+        let old = match state.watchers.iter_mut().find(|w| w.0 == self.id) {
+            Some(watcher) => Some(std::mem::replace(&mut watcher.1, task.waker().clone())),
+            None => {
+                state.watchers.push((self.id, task.waker().clone()));
+                None
+            }
+        };
+        drop(state);
+        drop(old);
         Poll::Pending
     }
 }
 
 impl Drop for Disconnected {
     fn drop(&mut self) {
-        self.signal.lock().watchers.retain(|w| w.0 != self.id);
+        let mut state = self.signal.lock();
+        let index = state.watchers.iter().position(|w| w.0 == self.id);
+        let watcher = index.map(|index| state.watchers.swap_remove(index));
+        drop(state);
+        drop(watcher);
     }
 }
 

@@ -22,8 +22,8 @@ pub use self::run::{HandlerGuard, Run};
 use crate::context::{ModuleId, Signal};
 use crate::meter::{Clock, Meter};
 use crate::{
-    Application, Context, Event, MapPathError, Module, Notification, OnDisconnect, Registration, Request, Server,
-    Site, map_path,
+    Application, Context, Event, MapPathError, Module, Notification, OnDisconnect, Registration, Request,
+    Server, Site, map_path,
 };
 
 /// The modules and the handler of an application, in the order in which they run.

@@ -219,6 +219,7 @@ impl Run {
         if self.wants_service()
             && let Some(handler) = self.pipeline.handler()
         {
+            self.cx.response_mut().set_answered();
             return match invoke_handler(&**handler, &mut self.cx) {
                 None => Ok(Flow::Continue),
                 Some(Outcome::Ready(result)) => result,
@@ -272,7 +273,10 @@ impl Run {
 
 /// After every call.
 fn called(cx: &mut Context, cursor: &mut Cursor, lists: &EventLists, signal: &Signal) {
-    cx.control.executed |= cx.event() == Event::of(Notification::ExecuteRequestHandler);
+    if cx.event() == Event::of(Notification::ExecuteRequestHandler) {
+        cx.control.executed = true;
+        cx.response_mut().set_answered();
+    }
     if signal.is_gone() {
         cursor.finish(lists);
     }

@@ -1,0 +1,181 @@
+//! What leaves: status and headers that agree with the body, error pages, trailers that may follow.
+
+use http::StatusCode;
+use http::header::{self, HeaderMap, HeaderValue};
+
+use super::{Response, is_final_status};
+use crate::{EntityChunk, ResponseHead};
+
+/// Headers that describe an entity, say where another one is, or let a cache keep it.
+const OF_THE_ENTITY: &[&str] = &[
+    "accept-ranges",
+    "age",
+    "cache-control",
+    "content-digest",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "content-length",
+    "content-location",
+    "content-range",
+    "content-type",
+    "digest",
+    "etag",
+    "expires",
+    "last-modified",
+    "location",
+    "repr-digest",
+    "transfer-encoding",
+];
+
+/// Headers that say nothing of the entity: whose request it was, how a browser is to treat this site, how to ask again.
+const OF_NO_ENTITY: &[&str] = &[
+    "access-control-allow-credentials",
+    "access-control-allow-origin",
+    "access-control-expose-headers",
+    "connection",
+    "content-security-policy",
+    "content-security-policy-report-only",
+    "cross-origin-embedder-policy",
+    "cross-origin-opener-policy",
+    "cross-origin-resource-policy",
+    "date",
+    "permissions-policy",
+    "referrer-policy",
+    "retry-after",
+    "server",
+    "server-timing",
+    "strict-transport-security",
+    "traceparent",
+    "tracestate",
+    "upgrade",
+    "vary",
+    "www-authenticate",
+    "x-content-type-options",
+    "x-correlation-id",
+    "x-frame-options",
+    "x-request-id",
+];
+
+impl Response {
+    /// Status and headers for the wire. `end`: the response ends with this part, so its length is known.
+    pub(crate) fn head(&mut self, end: bool) -> ResponseHead {
+        if !is_final_status(self.status) {
+            tracing::error!(
+                status = self.status.as_u16(),
+                "a module set a status that is no final response; answering 500"
+            );
+            self.fail(StatusCode::INTERNAL_SERVER_ERROR, 0);
+        }
+        self.frame(end);
+        if end {
+            ResponseHead {
+                status: self.status,
+                headers: std::mem::take(&mut self.headers),
+                extensions: std::mem::take(&mut self.extensions),
+            }
+        } else {
+            // Modules after the handler still read the headers, so they get to keep a copy.
+            ResponseHead {
+                status: self.status,
+                headers: self.headers.clone(),
+                extensions: std::mem::take(&mut self.extensions),
+            }
+        }
+    }
+
+    /// Turns the response into an error page without details.
+    ///
+    /// Before a handler has answered, the headers are those of modules, and stay: a request id, a challenge. What describes
+    /// the entity goes with it (RFC 9110 section 8), and so does what would let a cache keep it. Afterwards they may be
+    /// of the very response that is refused, cookies included, and only those stay that say nothing of it.
+    pub(crate) fn fail(&mut self, status: StatusCode, sub_status: u16) {
+        if self.answered {
+            let all = std::mem::take(&mut self.headers);
+            for name in OF_NO_ENTITY {
+                for value in all.get_all(*name) {
+                    self.headers.append(*name, value.clone());
+                }
+            }
+        } else {
+            for name in OF_THE_ENTITY {
+                self.headers.remove(*name);
+            }
+        }
+        self.trailers = None;
+        self.clear_entity();
+        self.status = status;
+        self.sub_status = sub_status;
+        let text = HeaderValue::from_static("text/plain; charset=utf-8");
+        if self.headers.try_insert(header::CONTENT_TYPE, text).is_err() {
+            // As many as a map can hold: this may be what failed, and they could not be sent anyway.
+            self.headers.clear();
+        }
+        self.push(EntityChunk::from(status.canonical_reason().unwrap_or("Error")));
+    }
+
+    /// Framing belongs to the host: whatever a module put there must not contradict it (request smuggling's other half).
+    fn frame(&mut self, end: bool) {
+        if matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+            // RFC 9110 sections 15.3.5 and 15.4.5: no content.
+            self.clear_entity();
+        }
+        if self.headers.is_empty() {
+            return;
+        }
+        self.headers.remove(header::TRANSFER_ENCODING);
+        if self.status != StatusCode::SWITCHING_PROTOCOLS {
+            self.headers.remove("keep-alive");
+            self.headers.remove("proxy-connection");
+            // RFC 9110 section 15.5.22: a 426 names what it asks for.
+            if self.status != StatusCode::UPGRADE_REQUIRED {
+                self.headers.remove(header::UPGRADE);
+            }
+        }
+        if self.status == StatusCode::NO_CONTENT {
+            self.headers.remove(header::CONTENT_LENGTH);
+        }
+        if !self.headers.contains_key(header::CONTENT_LENGTH) {
+            return;
+        }
+        let length = self.entity_len();
+        if end && length > 0 {
+            if self.headers.try_insert(header::CONTENT_LENGTH, HeaderValue::from(length)).is_err() {
+                self.headers.remove(header::CONTENT_LENGTH);
+            }
+            return;
+        }
+        // An empty body may be the answer to HEAD, whose Content-Length speaks of another body; one that cannot
+        // be read as a single number is nobody's length.
+        let mut values = self.headers.get_all(header::CONTENT_LENGTH).iter();
+        // Digits only: `parse` takes a sign, and others do not.
+        let digits = |v: &&HeaderValue| v.as_bytes().iter().all(u8::is_ascii_digit);
+        let single = values.next().filter(digits).and_then(|v| v.to_str().ok()).map(str::parse::<u64>);
+        if !matches!(single, Some(Ok(_))) || values.next().is_some() {
+            self.headers.remove(header::CONTENT_LENGTH);
+        }
+    }
+
+    pub(crate) fn take_trailers(&mut self) -> Option<HeaderMap> {
+        let mut trailers = self.trailers.take()?;
+        // RFC 9110 section 6.5.1: a trailer must not frame, route, modify, authenticate, or describe the content.
+        for name in [
+            header::AUTHORIZATION,
+            header::CACHE_CONTROL,
+            header::CONNECTION,
+            header::CONTENT_ENCODING,
+            header::CONTENT_LENGTH,
+            header::CONTENT_RANGE,
+            header::CONTENT_TYPE,
+            header::HOST,
+            header::MAX_FORWARDS,
+            header::SET_COOKIE,
+            header::TE,
+            header::TRAILER,
+            header::TRANSFER_ENCODING,
+        ] {
+            trailers.remove(name);
+        }
+        Some(trailers)
+    }
+}
