@@ -15,7 +15,7 @@ use std::task::Poll;
 use bytes::Bytes;
 
 use super::frame::Nested;
-use super::{Context, Progress, StartedOperation};
+use super::{Context, Progress, Snapshot, StartedOperation};
 use crate::pipeline::{Provider, call, call_map_path};
 use crate::{
     Completion, CompletionStatus, CustomNotification, EntityChunk, EntityRead, Error, ErrorKind, Flow,
@@ -102,7 +102,7 @@ impl Context {
         let headers = !self.response().headers_sent();
         let mut sending = Sending { headers, more };
         // The last part is not sent by a future that a module could drop.
-        let before = if more { self.response().chunks().to_vec() } else { Vec::new() };
+        let before = if more { self.response().snapshot() } else { Snapshot::default() };
         let mut passing = Passing { parts: self.response().parts(), before, passed: !more, cx: self };
         let raised = passing.cx.raise(Notification::SendResponse, Provider::Sending(&mut sending)).await;
         // What a module there has sent and dropped is waited for before the part has passed: it leaves next, at once.
@@ -354,10 +354,10 @@ impl Context {
 }
 
 /// A part on its way through SendResponse. Dropped halfway, it is put back as it was: the next flush raises the event
-/// again, and no module changes it twice.
+/// again, and no module changes body, headers or status twice.
 struct Passing<'a> {
     cx: &'a mut Context,
-    before: Vec<EntityChunk>,
+    before: Snapshot,
     parts: u32,
     passed: bool,
 }
@@ -368,7 +368,7 @@ impl Drop for Passing<'_> {
         let response = self.cx.response_mut();
         // Unless a module has flushed it meanwhile.
         if !self.passed && response.parts() == self.parts {
-            response.restore_chunks(before);
+            response.restore(before);
         }
     }
 }

@@ -43,6 +43,13 @@ pub(crate) enum Progress {
     Reset,
 }
 
+/// A response before a part of it passes through SendResponse.
+#[derive(Default)]
+pub(crate) struct Snapshot {
+    head: Option<(StatusCode, u16, HeaderMap)>,
+    chunks: Vec<EntityChunk>,
+}
+
 impl Response {
     /// The status; 200 at the beginning.
     #[must_use]
@@ -331,10 +338,26 @@ impl Response {
         self.parts
     }
 
-    /// The chunks as they were.
-    pub(crate) fn restore_chunks(&mut self, chunks: Vec<EntityChunk>) {
-        self.buffered = chunks.iter().map(EntityChunk::memory).sum();
-        self.chunks = chunks;
+    /// What modules at SendResponse may change, as it is now.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            // Once they have left, they are nobody's to change.
+            head: (!self.headers_sent()).then(|| (self.status, self.sub_status, self.headers.clone())),
+            chunks: self.chunks.clone(),
+        }
+    }
+
+    /// Back to what it was.
+    pub(crate) fn restore(&mut self, before: Snapshot) {
+        if let Some((status, sub_status, headers)) = before.head
+            && !self.headers_sent()
+        {
+            self.status = status;
+            self.sub_status = sub_status;
+            self.headers = headers;
+        }
+        self.buffered = before.chunks.iter().map(EntityChunk::memory).sum();
+        self.chunks = before.chunks;
     }
 
     pub(crate) fn count_sent(&mut self, bytes: u64) {
