@@ -35,10 +35,27 @@ fn main() -> ExitCode {
     }
 }
 
+/// Standard error, when it is there. Without this a full disk behind it would end whatever thread tells the trace about
+/// that disk: `tracing_subscriber` falls back to `eprintln!`, which panics.
+struct Quiet<W>(W);
+
+impl<W: Write> Write for Quiet<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = self.0.write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let _ = self.0.flush();
+        Ok(())
+    }
+}
+
 fn serve(config: Config) -> Result<(), Box<dyn Error + Send + Sync>> {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")))
-        .with_writer(io::stderr)
+        .with_writer(|| Quiet(io::stderr()))
+        .log_internal_errors(false)
         .with_ansi(io::stderr().is_terminal())
         .init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

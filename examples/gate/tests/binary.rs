@@ -39,10 +39,14 @@ struct Server {
 impl Server {
     /// Starts it, and reads what it prints up to the line that begins like `last`.
     fn start(folder: &Path, args: &[&str], last: &str) -> Self {
+        Self::start_with(folder, args, last, Stdio::null())
+    }
+
+    fn start_with(folder: &Path, args: &[&str], last: &str, stderr: Stdio) -> Self {
         let mut child = gate(folder)
             .args(["--listen", "127.0.0.1:0"])
             .args(args)
-            .stderr(Stdio::null())
+            .stderr(stderr)
             .spawn()
             .expect("started");
         let mut lines =
@@ -183,4 +187,32 @@ fn a_signal_ends_it_with_code_0() {
         };
         assert_eq!(status.code(), Some(0), "SIG{signal}");
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_behind_standard_error_does_not_end_the_log() {
+    let folder = folder();
+    fs::write(folder.path().join("gate.toml"), "[access_log]\nmax_bytes = 1\n").expect("written");
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("a full disk");
+    let args = ["--config", "gate.toml"];
+    let server = Server::start_with(folder.path(), &args, "  curl -H ", full.into());
+    let logs = folder.path().join("gate-logs");
+    let logged = || {
+        let files = fs::read_dir(&logs).into_iter().flatten().flatten();
+        files.filter_map(|file| fs::read_to_string(file.path()).ok()).any(|text| text.contains(" 401 "))
+    };
+    // A file where the folder was: no line can be written, and the trace is told.
+    fs::remove_dir_all(&logs).expect("removed");
+    fs::write(&logs, "").expect("written");
+    assert_eq!(status(server.url(), "guest:other"), 401);
+    // Until the line has been tried: the log is out of sight here.
+    std::thread::sleep(Duration::from_millis(300));
+    fs::remove_file(&logs).expect("removed");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !logged() && Instant::now() < deadline {
+        assert_eq!(status(server.url(), "guest:other"), 401);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(logged());
 }

@@ -21,6 +21,15 @@ pub trait LogFile: Send + 'static {
     ///
     /// When the lines could not be written, all or in part.
     fn append(&mut self, lines: &str) -> io::Result<()>;
+
+    /// Opens what is broken after a panic again.
+    ///
+    /// # Errors
+    ///
+    /// When that failed; it will be asked for again.
+    fn recover(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Files that rotate by day and size.
@@ -122,6 +131,13 @@ impl RotatingFile {
 impl LogFile for RotatingFile {
     fn append(&mut self, lines: &str) -> io::Result<()> {
         self.append_at(lines, Utc::now())
+    }
+
+    /// A panic of flexi_logger, such as that of its `eprintln!`, leaves its lock poisoned for good.
+    fn recover(&mut self) -> io::Result<()> {
+        let config = self.config.clone();
+        *self = Self::open(&config)?;
+        Ok(())
     }
 }
 

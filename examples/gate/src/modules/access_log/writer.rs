@@ -70,7 +70,7 @@ impl LogWriter {
         let counts = Arc::new(Counts::default());
         let sender = LogSender { queue, counts: Arc::clone(&counts) };
         thread::Builder::new().name("access-log".into()).spawn(move || {
-            Writer { file, counts, reported: None }.run(&lines);
+            Writer { file, counts, broken: false, reported: None }.run(&lines);
             // Nobody may be waiting any more.
             let _ = end.send(());
         })?;
@@ -158,34 +158,39 @@ impl Counts {
 struct Writer<F> {
     file: F,
     counts: Arc<Counts>,
+    /// The last write panicked.
+    broken: bool,
     /// When a failure was last reported.
     reported: Option<Instant>,
 }
 
 impl<F: LogFile> Writer<F> {
     fn run(mut self, lines: &Receiver<Message>) {
-        while let Ok(message) = lines.recv() {
-            let (mut batch, mut count, mut open) = (String::new(), 0, true);
-            let mut next = Some(message);
-            // As many lines as are there already go in one write.
-            while let Some(message) = next {
-                match message {
-                    Message::Line(line) => {
-                        batch.push_str(&line);
-                        count += 1;
-                    }
-                    Message::Close => {
-                        open = false;
-                        break;
-                    }
+        while self.write_next(lines) {}
+    }
+
+    /// Writes what there is, or waits for it; `false` at the end.
+    fn write_next(&mut self, lines: &Receiver<Message>) -> bool {
+        let Ok(message) = lines.recv() else { return false };
+        let (mut batch, mut count, mut open) = (String::new(), 0, true);
+        let mut next = Some(message);
+        // As many lines as are there already go in one write.
+        while let Some(message) = next {
+            match message {
+                Message::Line(line) => {
+                    batch.push_str(&line);
+                    count += 1;
                 }
-                next = if batch.len() < MAX_BATCH { lines.try_recv().ok() } else { None };
+                Message::Close => {
+                    open = false;
+                    break;
+                }
             }
-            self.write(&batch, count);
-            if !open {
-                return;
-            }
+            next = if batch.len() < MAX_BATCH { lines.try_recv().ok() } else { None };
         }
+        // What panics, and be it the trace that tells of a failure, costs lines and not the log.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.write(&batch, count)));
+        open
     }
 
     fn write(&mut self, batch: &str, count: u64) {
@@ -197,7 +202,13 @@ impl<F: LogFile> Writer<F> {
             return;
         }
         // The crate underneath panics where a folder vanishes under its hands; that costs lines, not the log.
-        let written = catch_unwind(AssertUnwindSafe(|| self.file.append(text)));
+        let written = catch_unwind(AssertUnwindSafe(|| {
+            if self.broken {
+                self.file.recover()?;
+                self.broken = false;
+            }
+            self.file.append(text)
+        }));
         let failure = match written {
             Ok(Ok(())) => {
                 if lost > 0 {
@@ -207,7 +218,10 @@ impl<F: LogFile> Writer<F> {
                 return;
             }
             Ok(Err(error)) => error.to_string(),
-            Err(_) => "the writer panicked".to_owned(),
+            Err(_) => {
+                self.broken = true;
+                "the writer panicked".to_owned()
+            }
         };
         self.counts.lost.fetch_add(lost, Ordering::Relaxed);
         self.counts.lose(count);
