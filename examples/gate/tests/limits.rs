@@ -3,6 +3,7 @@
 mod common;
 
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use common::Running;
@@ -58,4 +59,75 @@ fn a_head_that_is_too_large_is_431() {
     let gate = Running::plain();
     let reply = gate.send(format!("GET / HTTP/1.1\r\nHost: g\r\nX-Long: {}\r\n\r\n", "x".repeat(70_000)));
     assert_eq!(reply.status, 431);
+}
+
+/// An HTTP/2 frame.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("short").to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// An HTTP/2 client whose streams have this window, and that asks for `/healthz` (RFC 7541: `:path`, `:authority`).
+fn ask_with_window(gate: &Running, window: u8) -> TcpStream {
+    let mut stream = gate.connect();
+    let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    sent.extend(frame(4, 0, 0, &[0, 4, 0, 0, 0, window]));
+    sent.extend(frame(4, 1, 0, &[]));
+    let head = [&[0x82, 0x86, 0x04, 8][..], b"/healthz", &[0x01, 1], b"g"].concat();
+    sent.extend(frame(1, 5, 1, &head));
+    stream.write_all(&sent).expect("sent");
+    stream
+}
+
+/// Answers pings until the connection is closed.
+fn closed_although_alive(stream: &mut TcpStream) -> Duration {
+    let start = Instant::now();
+    let mut head = [0; 9];
+    while stream.read_exact(&mut head).is_ok() {
+        let mut payload = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
+        if stream.read_exact(&mut payload).is_err() {
+            break;
+        }
+        if (head[3], head[4]) == (6, 0) {
+            let _ = stream.write_all(&frame(6, 1, 0, &payload));
+        }
+    }
+    start.elapsed()
+}
+
+#[test]
+fn an_http2_client_that_opens_no_window_is_closed() {
+    for window in [0, 1] {
+        let gate = Running::start(|config, _| {
+            config.server.stall_timeout_secs = 1;
+            config.server.shutdown_secs = 60;
+        });
+        let taken = closed_although_alive(&mut ask_with_window(&gate, window));
+        assert!((900..5000).contains(&taken.as_millis()), "window {window}: {taken:?}");
+    }
+}
+
+#[test]
+fn a_client_that_takes_nothing_of_a_large_response_is_closed() {
+    let gate = Running::start(|config, folder| {
+        let files = folder.join("files");
+        std::fs::create_dir(&files).expect("made");
+        std::fs::write(files.join("large"), vec![b'x'; 32 << 20]).expect("written");
+        config.app.files = Some(files);
+        config.server.stall_timeout_secs = 1;
+    });
+    let mut stream = gate.connect();
+    write!(stream, "GET /files/large HTTP/1.1\r\nHost: g\r\n{}\r\n", common::ann()).expect("sent");
+    let start = Instant::now();
+    // The line is written when the request ends.
+    let logs = gate.folder().join("logs");
+    let logged = || {
+        let files = std::fs::read_dir(&logs).expect("the folder").flatten();
+        files.filter_map(|file| std::fs::read_to_string(file.path()).ok()).any(|text| text.contains("large"))
+    };
+    while !logged() && start.elapsed() < common::PATIENCE {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!((900..5000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+    drop(stream);
 }

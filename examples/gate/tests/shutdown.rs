@@ -99,3 +99,41 @@ fn nobody_is_accepted_any_more() {
     gate.order();
     let _ = gate.ended();
 }
+
+/// Reads so slowly that the application has long given its last byte away, and the socket has not got it.
+#[test]
+fn a_slow_client_gets_its_response_to_the_end() {
+    const SIZE: usize = 4_500_000;
+    for stop in [false, true] {
+        let gate = Running::start(|config, folder| {
+            let files = folder.join("files");
+            std::fs::create_dir(&files).expect("made");
+            std::fs::write(files.join("large"), vec![b'x'; SIZE]).expect("written");
+            config.app.files = Some(files);
+            config.server.idle_timeout_secs = 1;
+            config.server.header_timeout_secs = 1;
+            config.server.shutdown_secs = 60;
+        });
+        let mut stream = gate.connect();
+        let start = Instant::now();
+        write!(stream, "GET /files/large HTTP/1.1\r\nHost: g\r\n{}\r\n", ann()).expect("sent");
+        let (mut got, mut part) = (0, vec![0; 30_000]);
+        let mut ordered = false;
+        loop {
+            match stream.read(&mut part).expect("whole") {
+                0 => break,
+                n => got += n,
+            }
+            if start.elapsed() < Duration::from_secs(4) {
+                std::thread::sleep(Duration::from_millis(25));
+            }
+            if stop && !ordered && start.elapsed() > Duration::from_secs(1) {
+                gate.order();
+                ordered = true;
+            }
+        }
+        assert!(got > SIZE, "{got} bytes");
+        let (stopped, _) = if ordered { gate.ended() } else { gate.stop() };
+        assert_eq!(stopped, Stopped::default());
+    }
+}

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bivalve::Connection;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -21,6 +21,7 @@ use tower::{Service, ServiceExt};
 
 use super::ServerConfig;
 use super::activity::{Activity, Counted};
+use super::wire::Watched;
 
 /// Serves one client until it goes away, its time is up, or `stopping` has become true and its requests are answered.
 pub(super) async fn serve<S, B>(
@@ -45,12 +46,14 @@ pub(super) async fn serve<S, B>(
     let service = service_fn(move |mut request: Request<Incoming>| {
         // Here the modules learn about the connection.
         request.extensions_mut().insert(Arc::clone(&known));
-        let underway = begun.begin();
+        let underway = begun.begin(request.version() == Version::HTTP_2);
         let answer = service.clone().oneshot(request);
         async move { answer.await.map(|response| response.map(|body| Counted::new(body, underway))) }
     });
+    let stream = Watched::new(stream, Arc::clone(&activity));
     let builder = builder(&config);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut stalled = pin!(activity.stalled_for(config.stall_timeout()));
     let mut closing = false;
     loop {
         let (first, idle) =
@@ -60,6 +63,10 @@ pub(super) async fn serve<S, B>(
                 if let Err(error) = ended {
                     tracing::debug!(%peer, error = &*error, "the connection failed");
                 }
+                return;
+            }
+            () = stalled.as_mut() => {
+                tracing::debug!(%peer, "the client takes nothing of its response");
                 return;
             }
             // An error: the server is gone.
