@@ -22,7 +22,7 @@ struct Seen<K>(PhantomData<K>);
 #[bivalve::module(state = Seen<K>)]
 impl<T: Sink, K, const N: usize> Module for Audit<'static, T, K, N>
 where
-    K: Debug + Default + Send + 'static,
+    K: Debug + Default + Send + Sync + 'static,
 {
     fn on_begin_request(&self, _cx: &mut Context) -> Result<Flow> {
         let _ = self.kind;
