@@ -18,7 +18,8 @@ use crate::{Completion, CompletionStatus, EntityChunk};
 ///
 /// - Framing by RFC 9112 section 6 and RFC 9113 section 8.1: the pipeline sets no `Content-Length` that was not
 ///   there and drops every `Transfer-Encoding`; the body of an answer to `HEAD`, and of 204 and 304, is the host's to
-///   leave out.
+///   leave out. A `Content-Length` in a head that leaves before the end is what somebody announced: what follows may
+///   differ, and then the response must not look complete.
 /// - `poll_*` is only called after `start_*`, and returns `Ready` once for each.
 /// - A send that failed leaves a hole, so the pipeline resets the connection after it.
 /// - A client that goes away is reported through [`Disconnector::disconnect`](crate::Disconnector::disconnect).

@@ -15,6 +15,7 @@ use bivalve_core::{
     Completion, CompletionStatus, Context, Disconnector, EntityChunk, Host, ResponseHead, ResponsePart,
 };
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
@@ -41,8 +42,12 @@ pub(crate) struct State {
     /// The last part is in.
     pub(crate) ended: bool,
     pub(crate) reset: bool,
+    /// The length that a head announced which left before the end of the response.
+    pub(crate) announced: Option<u64>,
     /// Nobody takes parts any more.
     abandoned: bool,
+    /// Nobody takes parts, and the pipeline is not to notice.
+    discarding: Option<Discarding>,
     /// Bytes of the part that is being taken.
     sending: usize,
     sender: Option<Waker>,
@@ -51,6 +56,41 @@ pub(crate) struct State {
 impl Exchange {
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Parts of a response that has no body.
+struct Discarding {
+    /// How many more, before the client counts as gone.
+    left: u32,
+    disconnector: Disconnector,
+}
+
+/// How many parts are discarded: a module that streams without end shall learn that nobody listens.
+const DISCARDED: u32 = 1024;
+
+impl Exchange {
+    /// From here on every part is taken at once, and thrown away.
+    pub(crate) fn discard(&self, disconnector: Disconnector) {
+        self.let_go(|state| state.discarding = Some(Discarding { left: DISCARDED, disconnector }));
+    }
+
+    /// From here on nobody takes parts.
+    pub(crate) fn abandon(&self) {
+        self.let_go(|state| state.abandoned = true);
+    }
+
+    /// Nobody will take what is there. It is dropped outside the lock, for its destructors are anybody's.
+    fn let_go(&self, why: impl FnOnce(&mut State)) {
+        let mut state = self.lock();
+        why(&mut state);
+        let rest = (std::mem::take(&mut state.chunks), state.passed.take());
+        let sender = state.sender.take();
+        drop(state);
+        drop(rest);
+        if let Some(sender) = sender {
+            sender.wake();
+        }
     }
 }
 
@@ -173,6 +213,13 @@ impl TowerHost {
     /// Lets go of the request's body. hyper reads the next request of a connection only when nobody holds the body
     /// of this one any more.
     pub(crate) fn release(&mut self) {
+        // A body that is still being taken keeps its exchange; nothing else of the request stays with a pooled context.
+        if Arc::get_mut(&mut self.exchange).is_some() {
+            let state = std::mem::take(&mut *self.exchange.lock());
+            drop(state);
+        } else {
+            self.exchange = Arc::default();
+        }
         self.body = Body::empty();
         self.left = Bytes::new();
         self.broken = false;
@@ -204,18 +251,51 @@ impl Host for TowerHost {
     fn start_send(&mut self, part: ResponsePart) {
         let mut state = self.exchange.lock();
         let mut part = part;
-        if let Some(head) = part.head.take() {
+        let bytes = part.chunks.iter().map(EntityChunk::len).sum::<u64>();
+        if let Some(mut head) = part.head.take() {
+            if !part.end {
+                if bytes > 0 {
+                    // Modules have written: before the handler's body, after it, or both.
+                    head.headers.remove(CONTENT_LENGTH);
+                }
+                state.announced = head
+                    .headers
+                    .get(CONTENT_LENGTH)
+                    .and_then(|v| v.to_str().ok())
+                    .and_then(|v| v.parse().ok());
+            }
             state.head = Some(head);
         }
-        state.sending =
-            usize::try_from(part.chunks.iter().map(EntityChunk::len).sum::<u64>()).unwrap_or(usize::MAX);
+        state.sending = usize::try_from(bytes).unwrap_or(usize::MAX);
         state.ended |= part.end;
-        state.chunks.push(part);
+        if state.abandoned || state.discarding.is_some() {
+            drop(state);
+            drop(part);
+        } else {
+            state.chunks.push(part);
+        }
     }
 
     fn poll_send(&mut self, task: &mut Task<'_>) -> Poll<Completion> {
-        let mut state = self.exchange.lock();
+        let mut guard = self.exchange.lock();
+        let state = &mut *guard;
         let bytes = state.sending;
+        if let Some(discarding) = &mut state.discarding
+            && !state.reset
+            && !state.ended
+        {
+            if let Some(left) = discarding.left.checked_sub(1) {
+                discarding.left = left;
+                return Poll::Ready(Completion::success(bytes));
+            }
+            state.abandoned = true;
+            let discarding = state.discarding.take();
+            drop(guard);
+            if let Some(Discarding { disconnector, .. }) = discarding {
+                disconnector.disconnect();
+            }
+            return Poll::Ready(Completion::failure(CompletionStatus::CONNECTION_ABORTED));
+        }
         if state.reset || (state.abandoned && bytes > 0 && !state.ended) {
             return Poll::Ready(Completion::failure(CompletionStatus::CONNECTION_ABORTED));
         }
@@ -263,6 +343,9 @@ impl Host for TowerHost {
     }
 }
 
+/// Where a response and its `Content-Length` differ.
+pub(crate) const WRONG_LENGTH: &str = "the response is not as long as its Content-Length said";
+
 /// A response that the pipeline is still making; polling the body drives it.
 pub(crate) struct Streaming {
     run: Option<RunFuture>,
@@ -271,6 +354,8 @@ pub(crate) struct Streaming {
     disconnector: Disconnector,
     /// Bytes that are still to come, where the head announced a length.
     expected: Option<u64>,
+    /// It has ended in an error of its own.
+    failed: bool,
 }
 
 impl Streaming {
@@ -279,20 +364,37 @@ impl Streaming {
         exchange: Arc<Exchange>,
         shared: Arc<Shared>,
         disconnector: Disconnector,
-        headers: &HeaderMap,
+        expected: Option<u64>,
     ) -> Self {
-        let expected = headers
-            .get(http::header::CONTENT_LENGTH)
-            .and_then(|v| v.to_str().ok())
-            .and_then(|v| v.parse().ok());
-        Self { run: Some(run), exchange, shared, disconnector, expected }
+        Self { run: Some(run), exchange, shared, disconnector, expected, failed: false }
     }
 
     pub(crate) fn poll_frame(&mut self, task: &mut Task<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if self.failed {
+            return Poll::Ready(None);
+        }
         let frame = std::task::ready!(self.poll_next(task));
-        if self.expected == Some(0) {
+        let Some(expected) = self.expected else { return Poll::Ready(frame) };
+        let bytes = match &frame {
+            Some(Err(_)) => return Poll::Ready(frame),
+            Some(Ok(frame)) => frame.data_ref().map(Bytes::len),
+            None => None,
+        };
+        let left = match bytes {
+            Some(bytes) => expected.checked_sub(bytes as u64),
+            // Nothing follows trailers, or the end.
+            None => (expected == 0).then_some(0),
+        };
+        self.expected = left;
+        if left == Some(0) {
             // hyper does not ask for more than was announced: the events after the handler run now, if they can.
             let _ = self.poll_run(task);
+        }
+        if left.is_none() || (left == Some(0) && self.exchange.lock().chunks.remaining() > 0) {
+            self.failed = true;
+            self.expected = None;
+            tracing::error!("{WRONG_LENGTH}");
+            return Poll::Ready(Some(Err(WRONG_LENGTH.into())));
         }
         Poll::Ready(frame)
     }
@@ -332,7 +434,10 @@ impl Streaming {
     }
 
     pub(crate) fn is_end_stream(&self) -> bool {
-        self.run.is_none() && {
+        if self.failed {
+            return true;
+        }
+        self.run.is_none() && self.expected.is_none_or(|expected| expected == 0) && {
             let state = self.exchange.lock();
             state.ended && !state.reset && state.chunks.is_empty()
         }
@@ -360,30 +465,20 @@ impl Streaming {
         {
             sender.wake();
         }
-        drop(state);
-        if let (Some(expected), Some(bytes)) =
-            (&mut self.expected, frame.as_ref().ok().and_then(Frame::data_ref))
-        {
-            *expected = expected.saturating_sub(bytes.len() as u64);
-        }
         Poll::Ready(Some(Some(frame)))
     }
 }
 
 impl Drop for Streaming {
     fn drop(&mut self) {
-        let Some(run) = self.run.take() else { return };
-        let mut state = self.exchange.lock();
-        state.abandoned = true;
+        let state = self.exchange.lock();
         // hyper drops a body as soon as it has the announced bytes, without asking for the end: that is no disconnect.
-        let complete = self.expected == Some(0) || (state.ended && state.chunks.is_empty());
-        let sender = state.sender.take();
+        let complete = !self.failed && (self.expected == Some(0) || (state.ended && state.chunks.is_empty()));
         drop(state);
+        self.exchange.abandon();
+        let Some(run) = self.run.take() else { return };
         if !complete {
             self.disconnector.disconnect();
-        }
-        if let Some(sender) = sender {
-            sender.wake();
         }
         detach(run, &self.shared);
     }

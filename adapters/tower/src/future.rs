@@ -13,7 +13,7 @@ use http::{Response, StatusCode};
 
 use crate::Body;
 use crate::detach::detach;
-use crate::exchange::{Chunks, Exchange, RunFuture, State, Streaming};
+use crate::exchange::{Chunks, Exchange, RunFuture, State, Streaming, WRONG_LENGTH};
 use crate::headers::Asked;
 use crate::layer::Shared;
 
@@ -70,15 +70,26 @@ impl Future for ResponseFuture {
                 response
             }
             Poll::Pending => {
-                let head = exchange.lock().head.take().unwrap_or_default();
+                let mut state = exchange.lock();
+                let mut head = state.head.take().unwrap_or_default();
+                let announced = state.announced;
+                drop(state);
+                if asked == Asked::Connect && !asked.allows_body(head.status) {
+                    head.headers.remove(CONTENT_LENGTH);
+                }
                 let mut response = Response::new(());
                 *response.status_mut() = head.status;
                 *response.extensions_mut() = head.extensions;
-                let streaming = Streaming::new(run, exchange, shared, disconnector, &head.headers);
                 *response.headers_mut() = head.headers;
-                // Without a body, dropping it here is what hyper does in HTTP/1.1: the rest is cancelled.
-                let streams = asked.allows_body(response.status());
-                response.map(|()| if streams { Body::streaming(streaming) } else { Body::empty() })
+                let body = if asked.allows_body(response.status()) {
+                    Body::streaming(Streaming::new(run, exchange, shared, disconnector, announced))
+                } else {
+                    // hyper drops a body that must not be there: that is no disconnect, and the request is not over.
+                    exchange.discard(disconnector);
+                    detach(run, &shared);
+                    Body::empty()
+                };
+                response.map(|()| body)
             }
         };
         Poll::Ready(Ok(response))
@@ -99,6 +110,7 @@ fn complete(state: &mut State, asked: Asked) -> Response<Body> {
     let mut head = head.unwrap_or_default();
     let mut chunks = std::mem::take(&mut state.chunks);
     let length = chunks.remaining();
+    let wrong = state.announced.is_some_and(|announced| announced != length);
     if !asked.allows_body(head.status) {
         // HTTP/2 in hyper would send it, and the client call it an error.
         chunks = Chunks::default();
@@ -110,6 +122,13 @@ fn complete(state: &mut State, asked: Asked) -> Response<Body> {
         } else if asked == Asked::Connect {
             head.headers.remove(CONTENT_LENGTH);
         }
+    } else if wrong {
+        // The head left alone, and the rest so soon after it that both are here: as for any other stream.
+        tracing::error!("{WRONG_LENGTH}");
+        let mut response = Response::new(Body::broken(WRONG_LENGTH));
+        *response.status_mut() = head.status;
+        *response.headers_mut() = head.headers;
+        return response;
     } else if length == 0 && head.headers.contains_key(CONTENT_LENGTH) {
         // A module took the body away.
         head.headers.remove(CONTENT_LENGTH);
@@ -124,7 +143,8 @@ fn complete(state: &mut State, asked: Asked) -> Response<Body> {
 
 impl Drop for ResponseFuture {
     fn drop(&mut self) {
-        if let Some(Running { run, shared, disconnector, .. }) = self.running.take() {
+        if let Some(Running { run, exchange, shared, disconnector, .. }) = self.running.take() {
+            exchange.abandon();
             disconnector.disconnect();
             detach(run, &shared);
         }

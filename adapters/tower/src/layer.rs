@@ -8,11 +8,13 @@ use std::task::{Context as Task, Poll};
 
 use bivalve_core::{Connection, Context, Flow, Pipeline, Run};
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body::Body as HttpBody;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::contain::Dropped;
+use crate::detach::Background;
 use crate::exchange::{Exchange, TowerHost};
 use crate::headers::Asked;
 use crate::serve::{pass, serve};
@@ -29,6 +31,14 @@ const POOL: usize = 256;
 ///
 /// Put an `Arc<`[`Connection`]`>` into the request's extensions and modules see its addresses, and keep values in
 /// connection scope; without one they see a connection of which nothing is known.
+///
+/// # In the background
+///
+/// A request whose client has gone is finished in the background when its LogRequest or EndRequest waits (and so is one
+/// without a body whose head has left: see the crate's documentation). There is at most one such run for each request
+/// that was aborted, of the size of its context. Nothing else bounds them: clients come and abort as fast as the server
+/// accepts, so a module that waits in LogRequest or EndRequest bounds its own waiting, with a timeout or with a queue that
+/// refuses. At shutdown, wait for them with [`drained`](Self::drained).
 #[derive(Clone)]
 pub struct ModuleLayer {
     shared: Arc<Shared>,
@@ -38,7 +48,22 @@ impl ModuleLayer {
     /// A layer of this pipeline.
     #[must_use]
     pub fn new(pipeline: Arc<Pipeline>) -> Self {
-        Self { shared: Arc::new(Shared { pipeline, pool: Mutex::default() }) }
+        Self {
+            shared: Arc::new(Shared { pipeline, pool: Mutex::default(), background: Background::default() }),
+        }
+    }
+
+    /// Waits until no request of this layer, or of a clone of it, runs in the background. For the end of a graceful
+    /// shutdown: after the connections are closed, and before the runtime is dropped, which would cut LogRequest
+    /// off. Put a timeout around it: a module may wait in LogRequest for as long as it likes.
+    ///
+    /// A request whose future or body is still held by somebody does not count; one that is dropped counts at once.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing; it may be called again, and several may wait.
+    pub async fn drained(&self) {
+        self.shared.background.drained().await;
     }
 }
 
@@ -117,14 +142,15 @@ where
         let untouched = !cx.pipeline().acts_after_handler()
             && !cx.pipeline().raises(bivalve_core::Notification::ReadEntity)
             && !cx.response().headers_sent()
-            && cx.response().chunks().is_empty();
+            && cx.response().chunks().is_empty()
+            && cx.response().trailers().is_none_or(HeaderMap::is_empty);
         let result = if untouched {
-            guard.run(pin!(pass(cx, inner))).await.map(|response| {
+            guard.run(pin!(Dropped::contained(pass(cx, inner)))).await.map(|response| {
                 exchange.lock().passed = Some(response.map(Body::new));
                 Flow::Continue
             })
         } else {
-            guard.run(pin!(serve(cx, inner))).await
+            guard.run(pin!(Dropped::contained(serve(cx, inner)))).await
         };
         run.handled(result);
     }
@@ -137,6 +163,7 @@ pub(crate) struct Shared {
     pipeline: Arc<Pipeline>,
     #[allow(clippy::vec_box, reason = "contexts move in and out, and are about 1 KiB")]
     pool: Mutex<Vec<Box<Context>>>,
+    background: Background,
 }
 
 impl Shared {
@@ -144,8 +171,13 @@ impl Shared {
         &self.pipeline
     }
 
+    pub(crate) fn background(&self) -> &Background {
+        &self.background
+    }
+
     /// A context whose request is over.
     pub(crate) fn recycle(&self, mut cx: Box<Context>) {
+        cx.release();
         if let Some(host) = TowerHost::of(&mut cx) {
             host.release();
         }

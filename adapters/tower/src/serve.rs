@@ -53,6 +53,8 @@ where
     let head = cx.take_response_head();
     let handler = std::mem::take(response.headers_mut());
     *response.headers_mut() = headers::merge(head.headers, handler);
+    let handler = std::mem::replace(response.extensions_mut(), head.extensions);
+    response.extensions_mut().extend(handler);
     Ok(response)
 }
 
@@ -96,7 +98,7 @@ fn take_head(cx: &mut Context, parts: http::response::Parts) {
     response.set_status(parts.status);
     let modules = std::mem::take(response.headers_mut());
     *response.headers_mut() = headers::merge(modules, parts.headers);
-    *response.extensions_mut() = parts.extensions;
+    response.extensions_mut().extend(parts.extensions);
 }
 
 async fn write_body<B>(cx: &mut Context, source: Option<&EntitySource>, body: B, bodiless: bool) -> Result<()>
@@ -129,7 +131,10 @@ where
             if cx.response().fits(&chunk) {
                 cx.response_mut().write(chunk)?;
             } else {
-                // Beside what modules wrote before.
+                // Beside what modules wrote before: the handler's length is too short.
+                if !cx.response().headers_sent() {
+                    cx.response_mut().headers_mut().remove(CONTENT_LENGTH);
+                }
                 Box::pin(cx.write(chunk)).await?;
             }
         }
