@@ -126,7 +126,10 @@ fn goals(times: &Figures, allocations: &Figures, costs: &[(Peer, Cost)]) -> Stri
         row("0 allocations for synchronous modules", figure(allocations, many), 0.0, ""),
         row("≤ 1 allocation per module that waits", figure(allocations, waits) / 10.0, 1.0, ""),
     ];
-    format!("## Goals\n\n| goal | reached | |\n|---|---:|---|\n{}\n", rows.concat())
+    format!(
+        "## Goals\n\nWhy some are missed: [decision 0009](../docs/decisions/0009-dispatch-cost.md).\n\n| goal | reached | |\n|---|---:|---|\n{}\n",
+        rows.concat()
+    )
 }
 
 fn row(goal: &str, reached: f64, limit: f64, unit: &str) -> String {
