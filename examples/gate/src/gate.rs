@@ -12,6 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bivalve::Pipeline;
 use bivalve::tower::{ModuleLayer, ModuleService};
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 use tower::Layer;
 
 use crate::app;
@@ -26,6 +27,7 @@ use crate::server::{Server, Stopped};
 /// A server that listens, with its modules and its application.
 pub struct Gate {
     server: Server,
+    layer: ModuleLayer,
     service: ModuleService<Router>,
     stopping: watch::Sender<bool>,
     log: LogWriter,
@@ -55,9 +57,10 @@ impl Gate {
         })?;
         let pipeline = pipeline(&config, passwords, log.sender())?;
         let (stopping, stops) = watch::channel(false);
-        let service = ModuleLayer::new(pipeline).layer(app::router(&config.app, stops));
+        let layer = ModuleLayer::new(pipeline);
+        let service = layer.layer(app::router(&config.app, stops));
         let server = Server::bind(config.listen, &config.server).await?;
-        Ok(Self { server, service, stopping, log, guest })
+        Ok(Self { server, layer, service, stopping, log, guest })
     }
 
     /// Where it listens.
@@ -75,9 +78,17 @@ impl Gate {
     /// Serves until the first order; the second one ends the waiting for requests. Writes the log to its end.
     pub async fn run(self, orders: mpsc::Receiver<()>) -> Stopped {
         let stopped = self.server.run(self.service, &self.stopping, orders).await;
+        let deadline = Instant::now() + LOG_DEADLINE;
+        // Requests that were cut are logged a moment later; half the time is left for the disk.
+        if timeout(LOG_DEADLINE / 2, self.layer.drained()).await.is_err() {
+            tracing::error!("requests that were cut are still being logged");
+        }
         let lost = self.log.sender();
         // The thread may wait for a disk; the runtime must not.
-        let closed = tokio::task::spawn_blocking(|| self.log.close(LOG_DEADLINE)).await;
+        let closed = tokio::task::spawn_blocking(move || {
+            self.log.close(deadline.saturating_duration_since(Instant::now()))
+        })
+        .await;
         if !closed.unwrap_or_default() {
             tracing::error!("the access log was not written to its end within {LOG_DEADLINE:?}");
         }
