@@ -101,3 +101,49 @@ fn two_requests_on_one_connection_have_two_ids_and_two_users() {
     let (_, log) = gate.stop();
     assert_eq!(log.entries("cs-username"), ["ann", "<b>zo%C3%AB+lee</b>"]);
 }
+
+#[test]
+fn a_flood_of_wrong_passwords_locks_nobody_else_out() {
+    use std::io::Write;
+    use std::net::{SocketAddr, TcpStream};
+    let gate = Running::start(|config, folder| {
+        // As dear as real ones, and one at a time: the flood is as long as the queue.
+        let line = gate::modules::authentication::Passwords::line("dear", "secret").expect("a line");
+        let users = folder.join("users");
+        let text = std::fs::read_to_string(&users).expect("the users") + &line;
+        std::fs::write(users, text).expect("written");
+        config.authentication.concurrent_verifications = 1;
+    });
+    let login = basic("nobody:x");
+    let flood: Vec<TcpStream> = (0..90)
+        .map(|_| {
+            let mut stream = gate.connect();
+            write!(stream, "GET / HTTP/1.1\r\nHost: g\r\nConnection: close\r\n{login}\r\n").expect("sent");
+            stream
+        })
+        .collect();
+    // Linux has the whole of 127.0.0.0/8; elsewhere there is one address, and nothing to compare.
+    if let Some(mut other) = from("127.0.0.2".parse().expect("an address"), gate.addr) {
+        let login = basic("ann:secret");
+        write!(other, "GET / HTTP/1.1\r\nHost: g\r\nConnection: close\r\n{login}\r\n").expect("sent");
+        let reply = common::Reply::read(&mut other);
+        assert_eq!(reply.status, 200);
+    }
+    let mut statuses: Vec<u16> =
+        flood.into_iter().map(|mut stream| common::Reply::read(&mut stream).status).collect();
+    statuses.sort_unstable();
+    statuses.dedup();
+    assert_eq!(statuses, [401, 503], "the flood itself has bounds");
+
+    fn from(ip: std::net::IpAddr, to: SocketAddr) -> Option<TcpStream> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
+        let stream = runtime.block_on(async {
+            let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+            socket.bind(SocketAddr::new(ip, 0)).ok()?;
+            Some(socket.connect(to).await.expect("connected").into_std().expect("a socket"))
+        })?;
+        stream.set_nonblocking(false).expect("blocking");
+        stream.set_read_timeout(Some(common::PATIENCE)).expect("a timeout");
+        Some(stream)
+    }
+}

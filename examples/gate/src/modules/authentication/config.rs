@@ -22,8 +22,13 @@ pub struct AuthenticationConfig {
     /// How many passwords are verified at the same time. Each takes a core for some 20 ms and 19 MiB. At the limit
     /// requests wait. Default: half of the cores, written as 0.
     pub concurrent_verifications: usize,
-    /// How many requests may wait for a verification; more get 503. Default: 64.
+    /// How many of them may be of one client address (of IPv6: one /64). Its further requests wait for these, so that
+    /// it cannot keep others from logging in. Default: 4.
+    pub verifications_per_address: usize,
+    /// How many requests of one client address may wait; more get 503. Default: 64.
     pub waiting_verifications: usize,
+    /// For how many seconds a request may wait for its verification to begin; then it gets 503. Default: 5.
+    pub verification_wait_secs: u64,
     /// For how many seconds right credentials are remembered; 0: not at all. Default: 300.
     pub cache_secs: u64,
     /// How many right credentials are remembered; the oldest goes first. Default: 1024.
@@ -38,7 +43,9 @@ impl Default for AuthenticationConfig {
             open_paths: vec!["/healthz".into()],
             realm: Realm("gate".into()),
             concurrent_verifications: 0,
+            verifications_per_address: 4,
             waiting_verifications: 64,
+            verification_wait_secs: 5,
             cache_secs: 300,
             cache_entries: 1024,
         }

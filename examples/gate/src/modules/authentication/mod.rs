@@ -6,8 +6,12 @@
 //!
 //! # What a password costs
 //!
-//! Argon2 is meant to be expensive, so it runs on the blocking pool, and two bounds say
-//! how many run and how many wait; above that the answer is 503. An unknown user costs as much as a known one.
+//! Argon2 is meant to be expensive, so it runs on the blocking pool, and bounds say
+//! how many run, for the server and for each client address, and how long and how many of a client's may wait; above
+//! that the answer is 503. One address cannot lock out another; many can, and so can one that shares yours.
+//!
+//! An unknown user costs as much as the dearest one of the file: where all have the same costs, time tells nobody which
+//! names exist. A user with lower costs than another's answers faster, and is known by it.
 //! Right credentials are remembered for a while; `cache.rs` says why that is safe.
 //!
 //! # Same on both hosts
@@ -30,6 +34,7 @@
 //! ```
 
 mod cache;
+mod clients;
 mod config;
 mod credentials;
 mod module;

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bivalve::prelude::*;
@@ -66,16 +67,24 @@ impl Authentication {
         })
     }
 
-    async fn find_out(&self, credentials: Credentials) -> Result<Option<Result<User, Refusal>>> {
+    async fn find_out(
+        &self,
+        client: Option<IpAddr>,
+        credentials: Credentials,
+    ) -> Result<Option<Result<User, Refusal>>> {
         Ok(Some(match credentials {
             Credentials::Missing => Err(Refusal::Missing),
             Credentials::Malformed => Err(Refusal::WrongPassword),
             Credentials::Bearer(token) => self.tokens.verify(&token).ok_or(Refusal::WrongToken),
-            Credentials::Basic { user, password } => match self.verifier.verify(&user, &password).await? {
-                Verdict::Right(user) => Ok(user),
-                Verdict::Wrong => Err(Refusal::WrongPassword),
-                Verdict::Busy => return Ok(None),
-            },
+            // What is not offered costs nothing.
+            Credentials::Basic { .. } if self.basic.is_none() => Err(Refusal::WrongPassword),
+            Credentials::Basic { user, password } => {
+                match self.verifier.verify(client, &user, &password).await? {
+                    Verdict::Right(user) => Ok(user),
+                    Verdict::Wrong => Err(Refusal::WrongPassword),
+                    Verdict::Busy => return Ok(None),
+                }
+            }
         }))
     }
 
@@ -106,7 +115,8 @@ impl Module for Authentication {
             .iter_mut()
             .filter(|(name, _)| **name == header::AUTHORIZATION)
             .for_each(|(_, value)| value.set_sensitive(true));
-        match self.find_out(credentials).await? {
+        let client = cx.connection().remote_addr().map(|addr| addr.ip());
+        match self.find_out(client, credentials).await? {
             Some(Ok(user)) => {
                 cx.set_user(user);
                 Ok(Flow::Continue)
@@ -123,7 +133,7 @@ impl fmt::Debug for Authentication {
     }
 }
 
-/// More wait for their verification than may wait.
+/// More wait for their verification than may wait, or this one has waited too long.
 fn busy(cx: &mut Context) -> Result<Flow> {
     let response = cx.response_mut();
     response.clear();

@@ -62,7 +62,7 @@ impl Passwords {
     /// The first line that is malformed.
     pub fn parse(text: &str) -> Result<Self, PasswordFileError> {
         let mut users = HashMap::new();
-        let mut params = None;
+        let mut params: Option<Params> = None;
         for (number, line) in (1..).zip(text.lines()) {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
@@ -72,9 +72,11 @@ impl Passwords {
             if users.insert(name.to_owned(), entry).is_some() {
                 return Err(PasswordFileError::at(number, format!("the user {name} is there already")));
             }
-            params.get_or_insert(cost);
+            if params.as_ref().is_none_or(|dearest| work(dearest) < work(&cost)) {
+                params = Some(cost);
+            }
         }
-        // Files are written with one setting, so that of the first line is what most users cost.
+        // The dearest: a file whose users all cost the same tells nobody by time which names it has.
         let nobody = Argon2::from(params.unwrap_or_default())
             .hash_password(b"nobody has this password, and nobody it lets in")
             .map_err(|error| PasswordFileError::of(format!("no hash can be made here: {error}")))?;
@@ -166,9 +168,17 @@ fn entry(line: &str) -> Result<(&str, Entry, Params), String> {
     Ok((name, Entry { user: User::new(name, "Basic"), secret }, params))
 }
 
+/// Blocks that are filled.
+fn work(params: &Params) -> u64 {
+    u64::from(params.m_cost()) * u64::from(params.t_cost())
+}
+
 fn check_name(name: &str) -> Result<(), String> {
     if name.is_empty() || name.contains(':') || name.chars().any(char::is_control) {
         return Err("a name has at least one character, no colon and no control characters".into());
+    }
+    if name.starts_with('#') || name.trim() != name {
+        return Err("a name begins with no #, which makes a comment, and has no space around it".into());
     }
     Ok(())
 }
@@ -247,9 +257,20 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_user_costs_what_the_first_user_costs() {
-        let passwords = Passwords::parse(&format!("ann:{}", cheap("secret"))).expect("well formed");
-        assert_eq!(passwords.nobody.argon2.params(), passwords.users["ann"].secret.argon2.params());
+    fn an_unknown_user_costs_what_the_dearest_user_costs() {
+        let dear = Argon2::from(Params::new(64, 2, 1, None).expect("a low cost"));
+        let dear = dear.hash_password(b"dear").expect("a hash");
+        let text = format!("ann:{0}\nbob:{dear}\neve:{0}\n", cheap("secret"));
+        let passwords = Passwords::parse(&text).expect("well formed");
+        assert_eq!(passwords.nobody.argon2.params(), passwords.users["bob"].secret.argon2.params());
+    }
+
+    #[test]
+    fn a_name_that_the_file_would_not_give_back_makes_no_line() {
+        for name in ["", "#ann", " ann", "ann ", "a:b", "a\nb"] {
+            assert!(Passwords::line(name, "x").is_err(), "{name:?}");
+        }
+        assert!(Passwords::line("a#b c", "x").is_ok());
     }
 
     #[test]

@@ -140,6 +140,7 @@ async fn a_rewritten_path_is_judged_as_the_handler_sees_it() {
 fn narrow() -> (TestHost, Arc<Semaphore>) {
     let gate = gate(|config| {
         config.concurrent_verifications = 1;
+        config.verifications_per_address = 1;
         config.waiting_verifications = 0;
     });
     let running = Arc::clone(&gate.verifier.running);
@@ -190,4 +191,29 @@ fn a_gate_through_which_nobody_could_go_is_not_built() {
     let nobody = Passwords::parse("").expect("empty");
     let error = Authentication::new(&AuthenticationConfig::default(), nobody).expect_err("nobody");
     assert!(error.to_string().starts_with("nobody can log in"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_waits_for_its_turn_and_not_without_end() {
+    let gate = gate(|config| config.concurrent_verifications = 1);
+    let running = Arc::clone(&gate.verifier.running);
+    let host = TestHost::new().mount(gate).handler(who);
+    let _somebody = running.acquire_owned().await.expect("open");
+    let start = tokio::time::Instant::now();
+    assert_eq!(basic(host.get("/"), "ann:secret").finish().await.status(), 503);
+    assert_eq!(start.elapsed().as_secs(), 5);
+}
+
+#[tokio::test]
+async fn where_basic_is_not_offered_no_password_is_verified() {
+    let config = AuthenticationConfig {
+        tokens: vec![TokenConfig { name: "ci".into(), sha256: TokenHash::of("tok") }],
+        waiting_verifications: 0,
+        ..AuthenticationConfig::default()
+    };
+    let gate = Authentication::new(&config, Passwords::parse("").expect("empty")).expect("a token");
+    let _all = Arc::clone(&gate.verifier.running).acquire_many_owned(1).await.expect("open");
+    gate.verifier.running.close();
+    let host = TestHost::new().mount(gate).handler(who);
+    assert_eq!(logged(basic(host.get("/"), "ann:secret")).await, (401, 1));
 }

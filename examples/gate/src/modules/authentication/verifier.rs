@@ -1,13 +1,16 @@
 //! Verifies passwords without stopping the server: on the blocking pool, few at a time.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bivalve::User;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, spawn_blocking};
+use tokio::time::timeout;
 
 use super::cache::Cache;
+use super::clients::Clients;
 use super::passwords::Memory;
 use super::{AuthenticationConfig, Passwords};
 
@@ -20,8 +23,8 @@ pub(super) struct Verifier {
     memories: Arc<Mutex<Vec<Memory>>>,
     /// Who may run.
     pub(super) running: Arc<Semaphore>,
-    /// Who may run or wait.
-    admitted: Semaphore,
+    clients: Arc<Clients>,
+    wait: Duration,
 }
 
 /// What became of a name and a password.
@@ -43,13 +46,14 @@ impl Verifier {
             running => running,
         };
         let running = running.min(Semaphore::MAX_PERMITS);
-        let admitted = running.saturating_add(config.waiting_verifications).min(Semaphore::MAX_PERMITS);
+        let clients = Clients::new(config.verifications_per_address, config.waiting_verifications);
         Ok(Self {
             passwords,
             cache: Cache::new(config.cache_entries, Duration::from_secs(config.cache_secs))?,
             memories: Arc::default(),
             running: Arc::new(Semaphore::new(running)),
-            admitted: Semaphore::new(admitted),
+            clients: Arc::new(clients),
+            wait: Duration::from_secs(config.verification_wait_secs),
         })
     }
 
@@ -59,13 +63,23 @@ impl Verifier {
     ///
     /// A verification that has started goes on when its request is gone, and counts as running until its end:
     /// clients that hang up cannot start more than the bound.
-    pub(super) async fn verify(&self, name: &str, password: &str) -> Result<Verdict, JoinError> {
+    pub(super) async fn verify(
+        &self,
+        client: Option<IpAddr>,
+        name: &str,
+        password: &str,
+    ) -> Result<Verdict, JoinError> {
         let tag = self.cache.tag(name, password);
         if let Some(user) = self.cache.find(tag, Instant::now()) {
             return Ok(Verdict::Right(user));
         }
-        let Ok(_admitted) = self.admitted.try_acquire() else { return Ok(Verdict::Busy) };
-        let permit = Arc::clone(&self.running).acquire_owned().await.expect("the semaphore is never closed");
+        let Some(seat) = self.clients.seat(client) else { return Ok(Verdict::Busy) };
+        // First the client's turn, then the server's: in the queue before the server each client has a few places.
+        let turn = async {
+            let of_client = Arc::clone(&seat.turns).acquire_owned().await;
+            (of_client, Arc::clone(&self.running).acquire_owned().await)
+        };
+        let Ok(permits) = timeout(self.wait, turn).await else { return Ok(Verdict::Busy) };
         // A browser asks for a page and all its parts at once: the first has done the work for the others.
         if let Some(user) = self.cache.find(tag, Instant::now()) {
             return Ok(Verdict::Right(user));
@@ -76,7 +90,7 @@ impl Verifier {
             let mut memory = lock(&memories).pop().unwrap_or_default();
             let found = passwords.verify_in(&mut memory, &name, &password);
             lock(&memories).push(memory);
-            drop(permit);
+            drop((permits, seat));
             found
         })
         .await?;
