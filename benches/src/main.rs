@@ -55,7 +55,7 @@ fn measure_all() -> io::Result<()> {
 fn build_counting(program: &Path) -> io::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
-        .args(["build", "--release", "--package", "bivalve-benches", "--bin", "counting"])
+        .args(["build", "--profile", "measured", "--package", "bivalve-benches", "--bin", "counting"])
         .status()?;
     if !built.success() {
         return Err(io::Error::other("the allocation counter could not be built"));

@@ -18,7 +18,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
             format!("this workspace has no package `{PACKAGE}`, so there is nothing to measure").into()
         );
     }
-    let command = Command::new("cargo run --release --quiet --package")
+    let command = Command::new("cargo run --profile measured --quiet --package")
         .arg(PACKAGE)
         .arg("--")
         .args(options.args.iter().cloned());
