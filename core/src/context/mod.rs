@@ -65,6 +65,8 @@ pub struct Context {
     /// Levels that the parents of a child request stand on.
     parents_depth: u8,
     child_depth: u8,
+    /// Nothing of an earlier request is left: `release` was the last that happened.
+    released: bool,
     pub(crate) control: Control,
     pub(crate) outstanding: Outstanding,
     pub(crate) trace: Option<Box<Trace>>,
@@ -96,6 +98,7 @@ impl Context {
             depth: 0,
             parents_depth: 0,
             child_depth: 0,
+            released: false,
             control: Control::default(),
             outstanding: Outstanding::default(),
             trace: None,
@@ -108,14 +111,16 @@ impl Context {
     /// Begins another request in the memory of one that is over: a kept-alive connection allocates no
     /// second context. The host must have nothing outstanding. Without a connection, one of which nothing is known.
     pub fn start(&mut self, request: http::request::Parts, connection: Option<Arc<Connection>>) {
-        self.finish();
+        if !std::mem::take(&mut self.released) {
+            self.release();
+            self.released = false;
+        }
         self.request.start(request);
-        self.response.start(self.pipeline.application().response_buffer_limit());
-        match (connection, Arc::get_mut(&mut self.connection)) {
-            (Some(connection), _) => self.connection = connection,
-            // Nobody else knows the last one: its memory serves again, what modules kept in it does not.
-            (None, Some(connection)) => *connection = Connection::default(),
-            (None, None) => self.connection = Arc::default(),
+        match connection {
+            Some(connection) => self.connection = connection,
+            // The memory of the last one serves again, if nobody else knows it.
+            None if Arc::get_mut(&mut self.connection).is_none() => self.connection = Arc::default(),
+            None => {}
         }
         self.epoch = self.signal.begin();
         self.child_depth = 0;
@@ -123,13 +128,14 @@ impl Context {
         self.meter = self.pipeline.meter();
     }
 
-    /// Lets go of everything of a request that is over: for a host that keeps the context for another one. What modules keep
-    /// for the connection is dropped with it, and no buffer of a client that left stays behind.
+    /// Lets go of everything of a request that is over: for a host that keeps the context for another one, and touches nothing
+    /// of it before [`start`](Self::start). What modules keep for the connection is dropped with it, and no buffer of a client
+    /// that left stays behind.
     pub fn release(&mut self) {
         self.finish();
-        self.response.start(0);
-        self.trace = None;
+        self.response.start(self.pipeline.application().response_buffer_limit());
         self.meter = None;
+        self.released = true;
         match Arc::get_mut(&mut self.connection) {
             Some(connection) => *connection = Connection::default(),
             None => self.connection = Arc::clone(&NO_CONNECTION),
