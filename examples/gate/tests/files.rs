@@ -64,3 +64,23 @@ fn nothing_outside_the_folder_is_reached() {
         assert!(!reply.text().contains("outside"), "{path}");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn links_that_lead_out_and_dot_files_are_not_found() {
+    use std::os::unix::fs::symlink;
+    let gate = with_folder();
+    let files = gate.folder().join("files");
+    fs::write(files.join(".env"), "outside").expect("written");
+    fs::create_dir(files.join(".git")).expect("made");
+    fs::write(files.join(".git/config"), "outside").expect("written");
+    symlink("../secret", files.join("link")).expect("linked");
+    symlink("..", files.join("up")).expect("linked");
+    symlink("digits.txt", files.join("near")).expect("linked");
+    for path in ["/files/link", "/files/up/secret", "/files/.env", "/files/%2eenv", "/files/.git/config"] {
+        let reply = gate.get(path);
+        assert_eq!((reply.status, reply.text().contains("outside")), (404, false), "{path}");
+    }
+    assert_eq!(gate.get("/files/near").text(), "0123456789", "a link inside the folder is followed");
+    assert_eq!(gate.get("/files/%64igits.txt").text(), "0123456789");
+}
