@@ -147,3 +147,19 @@ fn a_flood_of_wrong_passwords_locks_nobody_else_out() {
         Some(stream)
     }
 }
+
+#[test]
+fn every_route_can_be_opened_to_all() {
+    let gate = Running::start(|config, _| {
+        config.authentication.open_paths = vec!["/".into(), "/api/time".into(), "/events".into()];
+    });
+    let send = |method: &str, path: &str| {
+        gate.send(format!("{method} {path} HTTP/1.1\r\nHost: g\r\nConnection: close\r\n\r\n"))
+    };
+    let page = send("GET", "/");
+    assert_eq!(page.status, 200);
+    assert!(page.text().contains("<strong>nobody</strong>"), "{}", page.text());
+    let time = send("GET", "/api/time");
+    assert!(time.status == 200 && time.text().contains(r#""user":null"#), "{}", time.text());
+    assert_eq!(send("HEAD", "/events").status, 200);
+}

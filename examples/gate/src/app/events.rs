@@ -16,7 +16,7 @@ use super::time::Time;
 /// The time, each second, until the client goes away or the server stops.
 pub(super) async fn seconds(
     State(stopping): State<watch::Receiver<bool>>,
-    Extension(user): Extension<User>,
+    user: Option<Extension<User>>,
 ) -> Sse<impl Stream<Item = Result<Event, axum::Error>>> {
     let mut ticks = interval(Duration::from_secs(1));
     // A client that reads slowly gets fewer events, not all of them late.
@@ -27,7 +27,7 @@ pub(super) async fn seconds(
             // An error: whoever stops the server is gone, and so is the server.
             _ = stopping.wait_for(|stopping| *stopping) => return None,
         }
-        let event = Event::default().id(n.to_string()).json_data(Time::now(&user));
+        let event = Event::default().id(n.to_string()).json_data(Time::now(user.as_deref()));
         Some((event, (ticks, stopping, user, n + 1)))
     }))
 }

@@ -8,14 +8,11 @@ use http::header;
 use crate::modules::request_id::RequestId;
 
 /// `/`: who is there, and what there is.
-pub(super) async fn index(
-    Extension(user): Extension<User>,
-    Extension(id): Extension<RequestId>,
-) -> Html<String> {
+pub(super) async fn index(user: Option<Extension<User>>, id: Option<Extension<RequestId>>) -> Html<String> {
     let page = PAGE
-        .replace("{user}", &escaped(user.name()))
-        .replace("{scheme}", &escaped(user.authentication_type()))
-        .replace("{id}", id.as_str());
+        .replace("{user}", &escaped(user.as_ref().map_or("nobody", |user| user.name())))
+        .replace("{scheme}", &escaped(user.as_ref().map_or("no login", |user| user.authentication_type())))
+        .replace("{id}", id.as_ref().map_or("none", |id| id.as_str()));
     Html(page)
 }
 

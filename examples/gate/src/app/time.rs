@@ -11,21 +11,22 @@ pub(super) struct Time {
     /// RFC 3339, UTC.
     time: String,
     unix_ms: i64,
-    user: String,
+    /// None where the path is open to all.
+    user: Option<String>,
 }
 
 /// The time, for the user.
-pub(super) async fn now(Extension(user): Extension<User>) -> Json<Time> {
-    Json(Time::now(&user))
+pub(super) async fn now(user: Option<Extension<User>>) -> Json<Time> {
+    Json(Time::now(user.as_deref()))
 }
 
 impl Time {
-    pub(super) fn now(user: &User) -> Self {
+    pub(super) fn now(user: Option<&User>) -> Self {
         let now = Utc::now();
         Self {
             time: now.to_rfc3339_opts(SecondsFormat::Millis, true),
             unix_ms: now.timestamp_millis(),
-            user: user.name().to_owned(),
+            user: user.map(|user| user.name().to_owned()),
         }
     }
 }
