@@ -11,5 +11,6 @@ pub mod modules;
 pub mod server;
 
 mod gate;
+mod private;
 
 pub use self::gate::{GUEST, Gate, Guest, pipeline, token};

@@ -21,7 +21,7 @@ pub struct AccessLogConfig {
     pub max_bytes: u64,
     /// How many files are kept, the newest ones. Default: 90.
     pub keep_files: usize,
-    /// How many lines may wait for the disk; more are dropped and counted. Default: 16,384.
+    /// How many lines may wait for the disk, of together 8 MiB at most; more are dropped and counted. Default: 16,384.
     pub queue_lines: usize,
 }
 

@@ -147,11 +147,12 @@ impl Field {
     /// One line, with its line feed.
     pub(super) fn line(fields: &[Self], cx: &Context, facts: &Facts) -> String {
         let mut line = String::with_capacity(256);
-        for field in fields {
+        for (field, after) in fields.iter().zip((0..fields.len()).rev()) {
             if !line.is_empty() {
                 line.push(' ');
             }
-            field.push(&mut line, cx, facts);
+            // What comes after it finds room for a number at least.
+            field.push(&mut line, cx, facts, MAX_LINE.saturating_sub(RESERVED * (after + 1)));
         }
         if line.starts_with('#') {
             // A line like that is a directive, and a value of the client's must never be one.
@@ -161,11 +162,12 @@ impl Field {
         line
     }
 
-    fn push(self, line: &mut String, cx: &Context, facts: &Facts) {
+    fn push(self, line: &mut String, cx: &Context, facts: &Facts, end: usize) {
         let url = cx.request().original_url();
-        let text = |line: &mut String, value: Option<&[u8]>| push_escaped(line, value.unwrap_or_default());
+        let text =
+            |line: &mut String, value: Option<&[u8]>| push_escaped(line, value.unwrap_or_default(), end);
         let header = |line: &mut String, name| {
-            push_escaped(line, cx.request().headers().get(name).map_or(&[], |value| value.as_bytes()));
+            push_escaped(line, cx.request().headers().get(name).map_or(&[], |value| value.as_bytes()), end);
         };
         match self {
             Self::Date => number(line, Some(facts.now.format("%Y-%m-%d"))),
@@ -239,21 +241,22 @@ fn number(line: &mut String, value: Option<impl fmt::Display>) {
     }
 }
 
-/// A value of the client's. Long ones end with `...`, as in IIS.
-fn push_escaped(line: &mut String, value: &[u8]) {
+/// A value of the client's, up to this length of the line. Long ones end with `...`, as in IIS.
+fn push_escaped(line: &mut String, value: &[u8], end: usize) {
     if value.is_empty() {
         line.push('-');
         return;
     }
-    for &byte in value.iter().take(MAX_VALUE) {
+    for (n, &byte) in value.iter().enumerate() {
+        if n == MAX_VALUE || line.len() + 3 > end {
+            line.push_str("...");
+            return;
+        }
         match byte {
             b' ' => line.push('+'),
             b'!'..=b'~' => line.push(char::from(byte)),
             _ => drop(write!(line, "%{byte:02X}")),
         }
-    }
-    if value.len() > MAX_VALUE {
-        line.push_str("...");
     }
 }
 
@@ -281,7 +284,13 @@ fn bytes_sent(cx: &Context) -> u64 {
 }
 
 /// Bytes of a value that are logged; the rest becomes `...`.
-const MAX_VALUE: usize = 4096;
+const MAX_VALUE: usize = 1024;
+
+/// Bytes of a line: what does not fit becomes `...`, too.
+const MAX_LINE: usize = 8 * 1024;
+
+/// For a space, and a number, an address, or three dots.
+const RESERVED: usize = 48;
 
 #[cfg(test)]
 mod tests {
@@ -291,7 +300,7 @@ mod tests {
 
     fn escaped(value: &[u8]) -> String {
         let mut line = String::new();
-        push_escaped(&mut line, value);
+        push_escaped(&mut line, value, MAX_LINE);
         line
     }
 

@@ -12,6 +12,7 @@ use flexi_logger::writers::{ArcFileLogWriter, FileLogWriter, FileLogWriterHandle
 use flexi_logger::{Cleanup, Criterion, FileSpec, FlexiLoggerError, Naming, WriteMode};
 
 use super::{AccessLogConfig, Rotation};
+use crate::private;
 
 /// Where lines end up. A trait, so that a test can fill the disk.
 pub trait LogFile: Send + 'static {
@@ -56,7 +57,7 @@ impl RotatingFile {
     }
 
     fn open_at(config: &AccessLogConfig, now: DateTime<Utc>) -> io::Result<Self> {
-        fs::create_dir_all(&config.directory)?;
+        private::create_folder(&config.directory)?;
         let spec = FileSpec::default()
             .directory(&config.directory)
             .suppress_basename()
@@ -88,8 +89,22 @@ impl RotatingFile {
             directives_due: true,
             torn: false,
         };
+        file.restrict()?;
         file.append("")?;
         Ok(file)
+    }
+
+    /// The files are for their owner and its group: they may hold what is secret in a URL.
+    fn restrict(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.config.directory)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with("u_ex") && name.ends_with(".log") {
+                private::restrict_file(&entry.path())?;
+            }
+        }
+        Ok(())
     }
 
     fn append_at(&mut self, lines: &str, now: DateTime<Utc>) -> io::Result<()> {
@@ -97,8 +112,9 @@ impl RotatingFile {
         let new_day = self.config.rotation == Rotation::Day && today != self.day;
         if new_day || self.bytes >= self.config.max_bytes.max(1) {
             // flexi_logger lists the folder and does not expect it to be gone.
-            fs::create_dir_all(&self.config.directory)?;
+            private::create_folder(&self.config.directory)?;
             self.writer.rotate().map_err(into_io)?;
+            self.restrict()?;
             (self.day, self.bytes, self.directives_due, self.torn) = (today, 0, true, false);
         }
         let mut text = String::new();
@@ -284,6 +300,22 @@ mod tests {
         let names: Vec<String> = files(directory.path()).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names.len(), 4, "{names:?}");
         assert_eq!((&*names[0], &*names[1]), ("notes.log", "u_ex200101.txt"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn files_are_for_owner_and_group() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().expect("a folder");
+        let path = directory.path().join("logs");
+        let config = AccessLogConfig { rotation: Rotation::Size, max_bytes: 1, ..config(&path) };
+        let mut file = RotatingFile::open(&config).expect("opened");
+        file.append("a\n").expect("written");
+        file.append("b\n").expect("written");
+        let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+        assert_eq!(mode(&path), 0o750);
+        let names: Vec<String> = files(&path).into_iter().map(|(name, _)| name).collect();
+        assert!(names.len() > 1 && names.iter().all(|name| mode(&path.join(name)) == 0o640), "{names:?}");
     }
 
     #[test]

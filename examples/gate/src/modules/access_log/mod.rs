@@ -21,6 +21,13 @@
 //! A value has its spaces replaced by `+`, as in IIS; control characters, whatever is not ASCII and a `#` at the start of
 //! a line are percent-encoded, so that no client can forge a line, a field or a directive.
 //!
+//! # Bounds
+//!
+//! Of a value 1,024 bytes are logged, and of a line 8 KiB; what is left out becomes `...`. 8 MiB of lines, or
+//! `queue_lines` of them, wait for the disk; further ones are dropped and counted. On the disk are at most about
+//! `keep_files` × `max_bytes`: whoever may send requests can send enough of them to make the oldest files go. Evidence
+//! that must stay belongs on another machine: ship the files there as they grow.
+//!
 //! # Same on both hosts
 //!
 //! IIS: replaces the log of http.sys. Differences: none.

@@ -94,6 +94,20 @@ fn bytes_that_are_not_ascii_are_encoded() {
 }
 
 #[test]
+fn no_client_makes_a_line_of_more_than_8_kib() {
+    let names: Vec<_> = Field::ALL.iter().map(|field| field.name()).collect();
+    let worst = || HeaderValue::from_bytes(&[0xff; 4000]).expect("obs-text is allowed in values");
+    let line = logged(&names.join(" "), |host| {
+        let request = host.get(&format!("/{}?{}", "a".repeat(4000), "b".repeat(4000)));
+        let request = request.header("user-agent", worst()).header("referer", worst());
+        request.header("cookie", worst()).header("host", worst())
+    });
+    assert!((6000..8192).contains(&line.len()), "{}", line.len());
+    assert_eq!(line.split(' ').count(), names.len(), "every field is there: {line}");
+    assert!(line.contains(&format!(" /{}... ", "a".repeat(1023))), "{line}");
+}
+
+#[test]
 fn a_user_name_is_escaped_like_anything_else() {
     let line = logged("cs-username sc-status", |host| {
         host.handler(hello).get("/").user(User::new("Zoë Lee\r\n- -", "Basic"))

@@ -41,6 +41,8 @@ struct Counts {
     lost: AtomicU64,
     /// Lines that will never be in the log.
     lost_ever: AtomicU64,
+    /// Bytes of the lines in the queue.
+    queued: AtomicUsize,
     /// Lines that have been promised and not sent.
     promised: AtomicUsize,
 }
@@ -116,7 +118,14 @@ impl LogWriter {
 impl LogSender {
     /// Puts a line into the queue, or counts it as lost. Never waits.
     pub fn send(&self, line: String) {
-        if self.queue.try_send(Message::Line(line)).is_err() && self.counts.lose(1) == 0 {
+        let length = line.len();
+        let queued = self.counts.queued.fetch_add(length, Ordering::Relaxed);
+        let fits = queued.saturating_add(length) <= MAX_QUEUE_BYTES;
+        if fits && self.queue.try_send(Message::Line(line)).is_ok() {
+            return;
+        }
+        self.counts.queued.fetch_sub(length, Ordering::Relaxed);
+        if self.counts.lose(1) == 0 {
             // The first of its kind; the writer tells the number when it can write again.
             tracing::error!("the access log falls behind: lines are dropped until its disk has caught up");
         }
@@ -178,6 +187,7 @@ impl<F: LogFile> Writer<F> {
         while let Some(message) = next {
             match message {
                 Message::Line(line) => {
+                    self.counts.queued.fetch_sub(line.len(), Ordering::Relaxed);
                     batch.push_str(&line);
                     count += 1;
                 }
@@ -239,6 +249,9 @@ impl<F: LogFile> Writer<F> {
 
 /// Lines in the queue, whatever is configured: each takes some hundred bytes.
 const MAX_QUEUE: usize = 1 << 20;
+
+/// Bytes of the lines in the queue.
+const MAX_QUEUE_BYTES: usize = 8 * 1024 * 1024;
 
 /// Bytes in one write.
 const MAX_BATCH: usize = 64 * 1024;
@@ -316,6 +329,19 @@ mod tests {
         assert!(writer.close(LONG));
         let text = text.lock().expect("not poisoned");
         assert!(text.contains(&format!("#Remark: {lost} entries are missing here\n")), "{text}");
+    }
+
+    #[test]
+    fn the_queue_is_bounded_by_bytes_as_well() {
+        let (disk, _text, _says) = disk();
+        let writer = LogWriter::start_with(disk, 1000).expect("started");
+        let sender = writer.sender();
+        let line = "x".repeat(MAX_QUEUE_BYTES / 8);
+        // One that is being written, and eight that wait.
+        for _ in 0..20 {
+            sender.send(line.clone());
+        }
+        assert!((11..=12).contains(&sender.lost()), "{}", sender.lost());
     }
 
     #[test]
