@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use gate::config::{Config, ConfigError};
+use gate::config::{Config, ConfigError, listen_address};
 use gate::modules::authentication::{Passwords, TokenHash};
 
 /// An axum application behind Bivalve modules: request id, authentication, W3C access log, security headers
@@ -17,7 +17,7 @@ use gate::modules::authentication::{Passwords, TokenHash};
 #[command(version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
     /// Where to listen; port 0 takes any that is free [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen_address)]
     listen: Option<SocketAddr>,
 
     /// A TOML file; what is said on this command line wins over it

@@ -1,14 +1,15 @@
 //! Everything that can be set, in one file.
 
+use std::collections::HashSet;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::app::AppConfig;
 use crate::modules::access_log::AccessLogConfig;
-use crate::modules::authentication::AuthenticationConfig;
+use crate::modules::authentication::{AuthenticationConfig, check_name};
 use crate::modules::request_id::RequestIdConfig;
 use crate::modules::security_headers::SecurityHeadersConfig;
 use crate::modules::server_timing::ServerTimingConfig;
@@ -21,6 +22,7 @@ use crate::server::ServerConfig;
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// The address to listen at; port 0 takes any that is free. Default: `127.0.0.1:8080`.
+    #[serde(deserialize_with = "address")]
     pub listen: SocketAddr,
     /// Connections and their end.
     pub server: ServerConfig,
@@ -45,9 +47,68 @@ impl Config {
     ///
     /// When it cannot be read, or something in it is unknown or malformed: file, line and key are named.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let wrong = |text: String| ConfigError { file: path.to_owned(), text };
+        let wrong = |text: String| ConfigError { file: Some(path.to_owned()), text };
         let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
         toml::from_str(&text).map_err(|error| wrong(error.to_string().trim_end().to_owned()))
+    }
+
+    /// Whether the values make sense. [`Gate::start`](crate::Gate::start) asks as well.
+    ///
+    /// # Errors
+    ///
+    /// The first value that makes none, and which ones would.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |text: String| Err(ConfigError { file: None, text });
+        let Self { server, app, authentication, access_log, .. } = self;
+        for (key, secs, least) in [
+            ("server.header_timeout_secs", server.header_timeout_secs, 1),
+            ("server.idle_timeout_secs", server.idle_timeout_secs, 1),
+            ("server.stall_timeout_secs", server.stall_timeout_secs, 1),
+            ("server.shutdown_secs", server.shutdown_secs, 0),
+            ("authentication.cache_secs", authentication.cache_secs, 0),
+            ("authentication.verification_wait_secs", authentication.verification_wait_secs, 1),
+        ] {
+            if !(least..=DAY).contains(&secs) {
+                return wrong(format!("{key} = {secs}: from {least} to {DAY} seconds, which is a day"));
+            }
+        }
+        for (key, zero) in [
+            ("server.max_connections", server.max_connections == 0),
+            ("authentication.verifications_per_address", authentication.verifications_per_address == 0),
+            ("access_log.max_bytes", access_log.max_bytes == 0),
+            ("access_log.keep_files", access_log.keep_files == 0),
+            ("access_log.queue_lines", access_log.queue_lines == 0),
+        ] {
+            if zero {
+                return wrong(format!("{key} = 0: it is 1 at least"));
+            }
+        }
+        let mut fields = HashSet::new();
+        if let Some(twice) = access_log.fields.iter().find(|field| !fields.insert(**field)) {
+            return wrong(format!("access_log.fields: {twice} is there twice"));
+        }
+        if fields.is_empty() {
+            return wrong("access_log.fields: a line tells something".into());
+        }
+        if let Some(path) = authentication.open_paths.iter().find(|path| !path.starts_with('/')) {
+            return wrong(format!("authentication.open_paths: {path:?} does not begin with /"));
+        }
+        let mut names = HashSet::new();
+        for token in &authentication.tokens {
+            check_name(&token.name).map_err(|text| ConfigError {
+                file: None,
+                text: format!("authentication.tokens: the name {:?}: {text}", token.name),
+            })?;
+            if !names.insert(&token.name) {
+                return wrong(format!("authentication.tokens: the name {:?} is there twice", token.name));
+            }
+        }
+        match &app.files {
+            Some(folder) if !folder.is_dir() => {
+                wrong(format!("app.files: there is no folder {}", folder.display()))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -66,16 +127,36 @@ impl Default for Config {
     }
 }
 
+/// An address and a port; a name in place of the address is looked up.
+///
+/// # Errors
+///
+/// When it is none, with an example of one.
+pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let found = text.to_socket_addrs().ok().and_then(|mut found| found.next());
+    found.ok_or_else(|| format!("no address and port, as in 127.0.0.1:8080 or localhost:8080: {text:?}"))
+}
+
+fn address<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
+    listen_address(&String::deserialize(from)?).map_err(serde::de::Error::custom)
+}
+
+/// Seconds.
+const DAY: u64 = 24 * 60 * 60;
+
 /// Why a configuration cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    file: PathBuf,
+    file: Option<PathBuf>,
     text: String,
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "configuration {}: {}", self.file.display(), self.text)
+        match &self.file {
+            Some(file) => write!(f, "configuration {}: {}", file.display(), self.text),
+            None => write!(f, "configuration: {}", self.text),
+        }
     }
 }
 
@@ -137,6 +218,38 @@ mod tests {
             assert!(error.contains(&format!("line {line}, ")), "{text}: {error}");
             assert!(error.contains(said), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn values_without_sense_are_refused() {
+        let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let named = |name: &str| format!("[[authentication.tokens]]\nsha256 = \"{hash}\"\nname = {name:?}\n");
+        for (text, said) in [
+            ("[server]\nheader_timeout_secs = 9223372036854775807\n".to_owned(), "server.header_timeout"),
+            ("[server]\nidle_timeout_secs = 86401\n".into(), "from 1 to 86400 seconds"),
+            ("[server]\nstall_timeout_secs = 0\n".into(), "server.stall_timeout_secs = 0"),
+            ("[server]\nmax_connections = 0\n".into(), "server.max_connections = 0: it is 1 at least"),
+            ("[authentication]\ncache_secs = 9223372036854775807\n".into(), "authentication.cache_secs"),
+            ("[authentication]\nopen_paths = [\" /a\"]\n".into(), "\" /a\" does not begin with /"),
+            (named(""), "the name \"\": "),
+            (named("a\tb"), "no control characters"),
+            (named("a") + &named("a"), "the name \"a\" is there twice"),
+            ("[access_log]\nfields = []\n".into(), "a line tells something"),
+            ("[access_log]\nfields = [\"date\", \"date\"]\n".into(), "date is there twice"),
+            ("[access_log]\nkeep_files = 0\n".into(), "access_log.keep_files = 0"),
+            ("[app]\nfiles = \"no/such\"\n".into(), "there is no folder no/such"),
+        ] {
+            let error = read(&text).expect("well formed").check().expect_err(&text).to_string();
+            assert!(error.starts_with("configuration: ") && error.contains(said), "{text}: {error}");
+        }
+        assert_eq!(Config::default().check(), Ok(()));
+        assert_eq!(read("[server]\nshutdown_secs = 0\n").expect("well formed").check(), Ok(()));
+    }
+
+    #[test]
+    fn a_name_is_looked_up() {
+        assert!(listen_address("localhost:8080").expect("found").ip().is_loopback());
+        assert!(listen_address("localhost").expect_err("no port").contains("127.0.0.1:8080"));
     }
 
     #[test]

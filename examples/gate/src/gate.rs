@@ -22,6 +22,7 @@ use crate::modules::authentication::{Authentication, Passwords, TokenConfig, Tok
 use crate::modules::request_id::RequestIds;
 use crate::modules::security_headers::SecurityHeaders;
 use crate::modules::server_timing::{Audience, ServerTiming};
+use crate::private;
 use crate::server::{Server, Stopped};
 
 /// A server that listens, with its modules and its application.
@@ -50,7 +51,10 @@ impl Gate {
     ///
     /// With a text that says what is wrong, and where.
     pub async fn start(mut config: Config) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        config.check()?;
         let (passwords, guest) = who_may_enter(&mut config)?;
+        let server = Server::bind(config.listen, &config.server).await?;
+        // After the address is ours: a second server that is started by mistake leaves the log alone.
         let log = LogWriter::start(&config.access_log).map_err(|error| {
             let folder = config.access_log.directory.display();
             format!("cannot write the access log in {folder}: {error}. Choose another folder with --log-dir")
@@ -59,7 +63,6 @@ impl Gate {
         let (stopping, stops) = watch::channel(false);
         let layer = ModuleLayer::new(pipeline);
         let service = layer.layer(app::router(&config.app, stops));
-        let server = Server::bind(config.listen, &config.server).await?;
         Ok(Self { server, layer, service, stopping, log, guest })
     }
 
@@ -147,6 +150,10 @@ fn counts_received(config: &AccessLogConfig) -> bool {
 fn who_may_enter(config: &mut Config) -> Result<(Passwords, Option<Guest>), Box<dyn Error + Send + Sync>> {
     let authentication = &mut config.authentication;
     if let Some(file) = &authentication.users {
+        if private::is_open_to_all(file) {
+            let file = file.display();
+            tracing::warn!(%file, "everybody on this machine can read or write the password file; `chmod 600` it");
+        }
         return Ok((Passwords::read(file)?, None));
     }
     if !authentication.tokens.is_empty() {

@@ -120,6 +120,7 @@ fn what_is_missing_or_in_use_is_named() {
     let addr = listener.local_addr().expect("an address").to_string();
     let told = refused(folder.path(), &["--listen", &addr, "--log-dir", "logs"]);
     assert!(told.starts_with(&format!("gate: cannot listen at {addr}: ")), "{told}");
+    assert!(!folder.path().join("logs").exists(), "no log is begun");
     fs::write(folder.path().join("file"), "").expect("written");
     let told = refused(folder.path(), &["--listen", "127.0.0.1:0", "--log-dir", "file"]);
     assert!(told.starts_with("gate: cannot write the access log in file: "), "{told}");

@@ -8,7 +8,8 @@ use serde::Deserialize;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerConfig {
-    /// Connections at the same time; more wait until one ends. Default: 1,024.
+    /// Connections at the same time; more wait until one ends. On Linux at most half of the process's file descriptors.
+    /// There is no bound for one client address. Default: 1,024.
     pub max_connections: usize,
     /// Seconds for the head of a request: from the start of the connection, and from the end of the last response of a
     /// kept-alive HTTP/1 connection. Default: 30.

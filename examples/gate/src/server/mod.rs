@@ -2,7 +2,7 @@
 //!
 //! | bound | default | at the bound |
 //! |---|---|---|
-//! | connections | 1,024 | further ones wait in the kernel's queue |
+//! | connections, of all clients together | 1,024, and at most half of the file descriptors (Linux) | further ones wait in the kernel's queue |
 //! | time for a request head, from the connection or the last response on | 30 s | the connection is closed |
 //! | time without a request on an HTTP/2 connection | 120 s | GOAWAY, then the connection is closed |
 //! | an HTTP/2 client that answers no ping | 20 s + 20 s | the connection is closed |

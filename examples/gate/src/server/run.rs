@@ -70,7 +70,14 @@ impl Server {
     {
         let mut connections = JoinSet::new();
         let requests = Arc::new(AtomicUsize::new(0));
-        let room = Arc::new(Semaphore::new(self.config.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
+        let room = self.config.max_connections.min(descriptors().map_or(usize::MAX, |limit| limit / 2));
+        if room < self.config.max_connections {
+            tracing::warn!(
+                room,
+                "fewer connections than configured: half of the file descriptors, see `ulimit -n`"
+            );
+        }
+        let room = Arc::new(Semaphore::new(room.clamp(1, Semaphore::MAX_PERMITS)));
         loop {
             let next = async {
                 // Room first: who finds none stays in the kernel's queue instead of holding a descriptor here.
@@ -111,5 +118,23 @@ impl Server {
         let stopped = Stopped { connections: connections.len(), requests: requests.load(Ordering::Relaxed) };
         connections.shutdown().await;
         stopped
+    }
+}
+
+/// How many file descriptors the process may have. The other half of them is for files, and for what comes up.
+fn descriptors() -> Option<usize> {
+    // Linux; elsewhere the limit is for whoever configures.
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next()?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_limit_of_descriptors_is_found() {
+        assert!(super::descriptors().is_some_and(|limit| limit > 8), "{:?}", super::descriptors());
     }
 }

@@ -46,4 +46,5 @@ mod verifier;
 
 pub use self::config::{AuthenticationConfig, Realm, TokenConfig, TokenHash};
 pub use self::module::{Authentication, NobodyCanLogIn};
+pub(crate) use self::passwords::check_name;
 pub use self::passwords::{PasswordFileError, Passwords};

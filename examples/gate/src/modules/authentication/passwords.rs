@@ -173,7 +173,8 @@ fn work(params: &Params) -> u64 {
     u64::from(params.m_cost()) * u64::from(params.t_cost())
 }
 
-fn check_name(name: &str) -> Result<(), String> {
+/// Whether somebody can have this name.
+pub(crate) fn check_name(name: &str) -> Result<(), String> {
     if name.is_empty() || name.contains(':') || name.chars().any(char::is_control) {
         return Err("a name has at least one character, no colon and no control characters".into());
     }
