@@ -18,6 +18,9 @@ use server::Server;
 const PACKAGE: &str = "gate";
 /// How long the shutdown may take while a client still reads: the example's own deadline, and some room.
 const SHUTDOWN: Duration = Duration::from_secs(20);
+/// A file in the folder that is served, and what is beside it.
+const FILE: &str = "file.txt";
+const SECRET: &str = "this lies outside";
 /// Larger than any buffer on the way, so that the body is streamed.
 const UPLOAD: usize = 300_000;
 
@@ -38,11 +41,24 @@ pub(crate) fn run(log: &mut String) -> Result<bool> {
     if directory.exists() {
         fs::remove_dir_all(&directory)?;
     }
-    fs::create_dir_all(&directory)?;
-    let mut server = Server::start(&crate::binaries()?.join(PACKAGE), &directory)?;
+    fs::create_dir_all(directory.join("files"))?;
+    fs::write(directory.join("files").join(FILE), "inside")?;
+    fs::write(directory.join("secret"), SECRET)?;
+    let binary = crate::binaries()?.join(PACKAGE);
+    let mut server = Server::start(&binary, &directory, &[])?;
     let checked = check(&mut server, &directory, log);
     if let Err(error) = &checked {
         log.push_str(&format!("FAILED: {error}\n\nThe server printed:\n{}", server.printed()));
+        return Ok(false);
+    }
+    // A second one, with a folder of its own behind /files/.
+    fs::write(directory.join("gate.toml"), "[app]\nfiles = \"files\"\n")?;
+    link(&directory)?;
+    let mut server = Server::start(&binary, &directory, &["--config", "gate.toml"])?;
+    let checked = server.started().and_then(|started| check_folder(&Curl::new(started)));
+    match &checked {
+        Ok(()) => log.push_str("ok: a folder is served, and nothing from outside it\n"),
+        Err(error) => log.push_str(&format!("FAILED: {error}\n\nThe server printed:\n{}", server.printed())),
     }
     Ok(checked.is_ok())
 }
@@ -78,7 +94,7 @@ fn check(server: &mut Server, directory: &Path, log: &mut String) -> Result<()> 
     did("POST /echo gives back what it got");
 
     check_static_file(&curl, &page)?;
-    did("a static file comes from /files/, and nothing from outside it");
+    did("the static file that the page links to is there");
 
     let events = curl.bearer("/events").stream(Duration::from_millis(3500))?;
     events.expect_status(200)?;
@@ -97,6 +113,14 @@ fn check(server: &mut Server, directory: &Path, log: &mut String) -> Result<()> 
     check_access_log(&directory.join("logs"))?;
     did("the W3C log has its fields and the requests");
     Ok(())
+}
+
+/// A way out of the folder.
+fn link(directory: &Path) -> Result<()> {
+    // As a program: the standard library's call is one of Unix, and this file is compiled everywhere.
+    let made =
+        Command::new("ln -s ../secret").arg(directory.join("files/link").display().to_string()).captured()?;
+    if made.status.success() { Ok(()) } else { Err("no link could be made".into()) }
 }
 
 fn check_headers(first: &Reply, second: &Reply) -> Result<()> {
@@ -134,12 +158,25 @@ fn check_static_file(curl: &Curl, page: &Reply) -> Result<()> {
     if file.body.is_empty() {
         return Err("the static file is empty".into());
     }
-    for outside in
-        ["/files/../Cargo.toml", "/files/%2e%2e/%2e%2e/%2e%2e/etc/passwd", "/files/..%5c..%5cCargo.toml"]
-    {
+    Ok(())
+}
+
+/// A folder is served, and a secret beside it is not, however it is asked for.
+fn check_folder(curl: &Curl) -> Result<()> {
+    let inside = curl.basic(&format!("/files/{FILE}")).get()?;
+    inside.expect_status(200)?;
+    for outside in [
+        "/files/../secret",
+        "/files/%2e%2e/secret",
+        "/files/..%2fsecret",
+        "/files/..%5csecret",
+        "/files//../secret",
+        "/files/./../secret",
+        "/files/link",
+    ] {
         let reply = curl.basic(outside).get()?;
-        if !(400..500).contains(&reply.status) {
-            return Err(format!("{outside}: status {}", reply.status).into());
+        if !(400..500).contains(&reply.status) || reply.text().contains(SECRET) {
+            return Err(format!("{outside}: status {}, {}", reply.status, reply.text()).into());
         }
     }
     Ok(())

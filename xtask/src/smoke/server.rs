@@ -29,12 +29,13 @@ pub(super) struct Started {
 }
 
 impl Server {
-    /// Starts with no configuration but an address of its own choice and a place for logs, in `directory`,
+    /// Starts with no configuration but `more`, an address of its own choice and a place for logs, in `directory`,
     /// so that nothing in the checkout is picked up.
-    pub(super) fn start(binary: &Path, directory: &Path) -> Result<Self> {
+    pub(super) fn start(binary: &Path, directory: &Path, more: &[&str]) -> Result<Self> {
         let mut child = std::process::Command::new(binary)
             .args(["--listen", "127.0.0.1:0", "--log-dir"])
             .arg(directory.join("logs"))
+            .args(more)
             .current_dir(directory)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
