@@ -25,7 +25,9 @@ const POOL: usize = 256;
 
 /// Puts a pipeline around a service.
 ///
-/// The pipeline's own handler, if it has one, is not used: the inner service is the handler.
+/// The inner service is the handler of a client's request. The pipeline's own handler, if it has one, answers child
+/// requests ([`Context::execute_request`]): mount a clone of the service there with
+/// [`ServiceHandler`](crate::ServiceHandler) if modules make any; without one they get 404.
 ///
 /// # Connection
 ///

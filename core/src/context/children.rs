@@ -199,6 +199,9 @@ impl Context {
     /// client has gone, [`ErrorKind::BufferFull`] when the child answered more than
     /// [`limits::MAX_CHILD_RESPONSE`] bytes. A child that fails answers with its status: that is no error here.
     ///
+    /// The mounted handler answers, not the service inside a Tower layer: see the docs of the host. A child of a method
+    /// that goes on after a disconnect ([`OnDisconnect::Finish`](crate::OnDisconnect::Finish)) goes on as well.
+    ///
     /// # Cancel safety
     ///
     /// A child whose future is dropped sees a disconnect; its LogRequest and EndRequest still run, on the
