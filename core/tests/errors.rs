@@ -126,7 +126,7 @@ fn an_error_before_the_handler_keeps_what_modules_said() {
         }
         Err(Error::from_status(StatusCode::UNAUTHORIZED))
     });
-    let (response, _) = get(&TestHost::new().module("says", says).handler(common::text("never")));
+    let (response, _) = get(&TestHost::new().module("says", says).handler(text("never")));
     let mut names: Vec<&str> = response.headers().keys().map(http::HeaderName::as_str).collect();
     names.sort_unstable();
     assert_eq!(names, ["content-type", "set-cookie", "x-anything"]);

@@ -743,7 +743,7 @@ fn the_deepest_nesting_fits_the_stack_of_an_iis_thread() {
     for flushes in [6, 40] {
         let deepest = std::thread::Builder::new().stack_size(256 * 1024).spawn(move || {
             let host = TestHost::new().mount(Deep { flushes });
-            bivalve_core::testing::block_on(host.get("/").finish()).status()
+            block_on(host.get("/").finish()).status()
         });
         let status = deepest.expect("a thread").join().expect("it does not overflow");
         assert!(status.as_u16() >= 200, "it answers");
