@@ -87,7 +87,7 @@ pub enum ErrorKind {
     MapPath,
     /// The module's own error, or one of a library it called.
     Module,
-    /// On-demand events nest deeper than [`MAX_NESTING`](crate::limits::MAX_NESTING).
+    /// On-demand events and child requests together nest deeper than [`MAX_NESTING`](crate::limits::MAX_NESTING).
     NestingTooDeep,
     /// `Flow::Pending` with nothing outstanding that could complete.
     NothingPending,

@@ -20,7 +20,9 @@ use crate::{
 ///
 /// # Errors and panics
 ///
-/// An `Err` becomes a response with the error's status (500 unless it carries one) and finishes the request. A
+/// An `Err` becomes a response with the error's status (500 unless it carries one) and finishes the request. Headers that
+/// modules set before the handler stay on it; once a handler has begun to answer, only those that say nothing of the
+/// refused response do, so neither its cookies nor its own headers leave. A
 /// panic is caught, answered with 500, or with a reset when headers have left; the module is skipped for the
 /// rest of that request and serves the next one as usual.
 ///
