@@ -81,8 +81,8 @@ pub use {bytes, http};
 /// What a module's source needs: `use bivalve::prelude::*;`.
 pub mod prelude {
     pub use bivalve_core::{
-        Completion, CompletionInfo, Context, CustomNotification, EntityChunk, EntityRead, Error, Flow,
-        Module, Notification, PathMapping, Priority, Result, Sending, User,
+        Completion, CompletionInfo, Context, CustomNotification, DriverExt, EntityChunk, EntityRead, Error,
+        Flow, Module, Notification, PathMapping, Priority, Result, Sending, User,
     };
     pub use http::{HeaderName, HeaderValue, Method, StatusCode};
 }

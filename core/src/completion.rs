@@ -97,6 +97,10 @@ impl CompletionStatus {
     pub const CONNECTION_ABORTED: Self = Self(win32(1236));
     /// `ERROR_BROKEN_PIPE`: the reading side is gone.
     pub const BROKEN_PIPE: Self = Self(win32(109));
+    /// `ERROR_CONNECTION_REFUSED`: nobody listens there.
+    pub const CONNECTION_REFUSED: Self = Self(win32(1225));
+    /// `ERROR_NOT_CONNECTED`: a stream that has no peer.
+    pub const NOT_CONNECTED: Self = Self(win32(2250));
     /// `ERROR_INVALID_HANDLE`: the handle is closed, or of a kind that cannot do this.
     pub const INVALID_HANDLE: Self = Self(win32(6));
     /// `ERROR_ACCESS_DENIED`.
@@ -121,11 +125,13 @@ impl CompletionStatus {
     pub const UNSPECIFIED: Self = Self(0x8000_4005_u32.cast_signed());
 
     /// Each row: Linux errno, status, the kind `std` uses.
-    const TABLE: [(i32, Self, io::ErrorKind); 14] = [
+    const TABLE: [(i32, Self, io::ErrorKind); 16] = [
         (125, Self::CANCELLED, io::ErrorKind::Interrupted),
         (104, Self::CONNECTION_RESET, io::ErrorKind::ConnectionReset),
         (103, Self::CONNECTION_ABORTED, io::ErrorKind::ConnectionAborted),
         (32, Self::BROKEN_PIPE, io::ErrorKind::BrokenPipe),
+        (111, Self::CONNECTION_REFUSED, io::ErrorKind::ConnectionRefused),
+        (107, Self::NOT_CONNECTED, io::ErrorKind::NotConnected),
         (9, Self::INVALID_HANDLE, io::ErrorKind::Other),
         (13, Self::ACCESS_DENIED, io::ErrorKind::PermissionDenied),
         (2, Self::NOT_FOUND, io::ErrorKind::NotFound),
@@ -150,12 +156,33 @@ impl CompletionStatus {
         self.0
     }
 
-    /// From a Win32 error code (`GetLastError`); 0 is success, codes over 65,535 become [`UNSPECIFIED`](Self::UNSPECIFIED).
+    /// What Winsock and the pipes call otherwise, and means the same: so a module compares one constant.
+    const SYNONYMS: [(u16, Self); 12] = [
+        (39, Self::DISK_FULL),              // ERROR_HANDLE_DISK_FULL
+        (232, Self::BROKEN_PIPE),           // ERROR_NO_DATA: the other end of a pipe is gone
+        (233, Self::BROKEN_PIPE),           // ERROR_PIPE_NOT_CONNECTED
+        (10038, Self::INVALID_HANDLE),      // WSAENOTSOCK
+        (10022, Self::INVALID_PARAMETER),   // WSAEINVAL
+        (10024, Self::TOO_MANY_OPEN_FILES), // WSAEMFILE
+        (10053, Self::CONNECTION_ABORTED),  // WSAECONNABORTED
+        (10054, Self::CONNECTION_RESET),    // WSAECONNRESET
+        (10057, Self::NOT_CONNECTED),       // WSAENOTCONN
+        (10058, Self::BROKEN_PIPE),         // WSAESHUTDOWN: sent after our own shutdown
+        (10060, Self::TIMED_OUT),           // WSAETIMEDOUT
+        (10061, Self::CONNECTION_REFUSED),  // WSAECONNREFUSED
+    ];
+
+    /// From a Win32 or Winsock error code (`GetLastError`, `WSAGetLastError`); 0 is success, codes over 65,535 become
+    /// [`UNSPECIFIED`](Self::UNSPECIFIED). Codes that mean the same become one status: `WSAECONNRESET` is
+    /// [`CONNECTION_RESET`](Self::CONNECTION_RESET).
     #[must_use]
     pub fn from_win32(code: u32) -> Self {
         match u16::try_from(code) {
             Ok(0) => Self::SUCCESS,
-            Ok(code) => Self(win32(code)),
+            Ok(code) => match Self::SYNONYMS.iter().find(|row| row.0 == code) {
+                Some(row) => row.1,
+                None => Self(win32(code)),
+            },
             Err(_) => Self::UNSPECIFIED,
         }
     }
@@ -198,11 +225,13 @@ impl CompletionStatus {
     #[must_use]
     pub fn from_io_error(error: &io::Error) -> Self {
         if let Some(code) = error.raw_os_error() {
-            return if cfg!(windows) {
-                Self::from_win32(code.cast_unsigned())
-            } else {
-                Self::from_errno(code)
-            };
+            if cfg!(windows) {
+                return Self::from_win32(code.cast_unsigned());
+            }
+            // Elsewhere the numbers of errno are others; the kind is the same.
+            if cfg!(target_os = "linux") {
+                return Self::from_errno(code);
+            }
         }
         if let Some(status) = error.get_ref().and_then(|inner| inner.downcast_ref::<StatusError>()) {
             return status.0;
@@ -246,6 +275,8 @@ impl CompletionStatus {
             Self::CONNECTION_RESET => "connection reset by the peer",
             Self::CONNECTION_ABORTED => "connection aborted",
             Self::BROKEN_PIPE => "broken pipe",
+            Self::CONNECTION_REFUSED => "connection refused",
+            Self::NOT_CONNECTED => "not connected",
             Self::INVALID_HANDLE => "invalid handle",
             Self::ACCESS_DENIED => "access denied",
             Self::NOT_FOUND => "not found",
@@ -351,5 +382,6 @@ mod tests {
         assert_eq!(CompletionStatus::END_OF_FILE.hresult().cast_unsigned(), 0x8007_0026);
         assert_eq!(CompletionStatus::from_win32(995), CompletionStatus::CANCELLED);
         assert_eq!(CompletionStatus::CANCELLED.win32(), Some(995));
+        assert_eq!(CompletionStatus::from_win32(10054), CompletionStatus::CONNECTION_RESET);
     }
 }

@@ -2,405 +2,294 @@
 //!
 //! A [`Driver`] is object-safe: the server hands one to modules, and they do not name its type. Underneath it is
 //! io_uring, a completion port, Tokio, IIS's thread pool or the test host's memory. Operations take their buffer
-//! and give it back, whatever happens; [`Started`] is the future of one.
+//! and give it back, whatever happens. [`Started`] is the future of one operation, [`Multishot`] the stream of one
+//! that goes on.
 //!
 //! # Rules for every driver
 //!
-//! 1. The buffer lives until the system is done with it, also when the future is dropped.
-//! 2. A cancelled operation reports cancelled or its real result, exactly once; after a drop, nobody hears it.
-//! 3. Completions of one stream keep order.
-//! 4. Shutdown cancels and drains.
-//! 5. A full queue waits and loses nothing.
-//! 6. An error reports itself and never ends the driver's loop.
+//! One suite holds all drivers to them (`backend-conformance`); its tests cite the numbers.
+//!
+//! 1. **The buffer lives until the system is done with it**, also when the future is dropped or the driver shuts down.
+//! 2. **Exactly once.** Each operation that was accepted ends once: with its result, or cancelled. A cancelled one
+//!    reports [`CANCELLED`](CompletionStatus::CANCELLED) or its real result. After a drop, nobody hears it.
+//! 3. **One stream, one order.** The sends of one handle leave in the order in which they were submitted, the whole
+//!    of one before the next; its receives complete in that order. Positioned reads and writes, and operations on
+//!    different handles, are independent.
+//! 4. **Eager.** An operation that was accepted goes on whether or not anybody polls it.
+//! 5. **Close and shutdown cancel and drain.** What is in flight on a closed handle ends as cancelled or with its
+//!    real result; the descriptor is closed once the system is done with it.
+//! 6. **A full queue waits** and loses nothing: any number of operations may be outstanding.
+//! 7. **An error reports itself** and never ends the driver's loop.
+//! 8. **No lock is held** while a waker runs or a caller's buffer is dropped: both may call the driver again.
+//!
+//! # What each operation reports
+//!
+//! | operation | success | 0 bytes | errors of its own |
+//! |---|---|---|---|
+//! | `ReadAt` | what was read, perhaps less than asked for | end of the file | `INVALID_PARAMETER`: no spare capacity, or the range ends beyond 2^63 - 1; `ACCESS_DENIED`: not open for reading |
+//! | `WriteAt` | the whole buffer | the buffer was empty | `INVALID_PARAMETER`: the range ends beyond 2^63 - 1; `ACCESS_DENIED`: not open for writing; `DISK_FULL` with the bytes that went in |
+//! | `Accept` | 0 bytes and a handle | | `TOO_MANY_OPEN_FILES` |
+//! | `Connect` | 0 bytes and a handle | | `CONNECTION_REFUSED`, `TIMED_OUT` |
+//! | `Receive` | what came, perhaps less than there is room for | the peer has finished | `INVALID_PARAMETER`: no spare capacity; `CONNECTION_RESET` |
+//! | `Send`, `SendFile` | all of it | there was nothing to send | a [disconnect](CompletionStatus::is_disconnect), with the bytes that the system took; `END_OF_FILE`: a file is shorter than its range; after `Shutdown`, `BROKEN_PIPE` |
+//! | `Shutdown` | 0 bytes; queued sends leave first | | |
+//! | `Timer`, `Post` | 0 bytes; the posted bytes | | |
+//!
+//! Any of them is [`Rejected`] with `INVALID_HANDLE` when the handle is closed, of another driver or of the wrong
+//! kind, and with `CANCELLED` when the driver has been shut down. Statuses are the same on every system: what Linux
+//! calls `EBADF` for a file that is not open for writing is `ACCESS_DENIED`, as on Windows.
+
+mod buffer;
+mod handle;
+mod lease;
+mod multishot;
+mod operation;
+mod resource;
+mod slots;
+mod started;
+mod table;
 
 use std::fmt;
-use std::fs::File;
-use std::future::Future;
 use std::io;
-use std::net::{TcpListener, TcpStream};
-use std::pin::Pin;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::{Completed, Completion, EntityChunk, FileRange};
+#[cfg(doc)]
+use crate::CompletionStatus;
+use crate::{EntityChunk, FileRange};
+
+pub use self::buffer::Buffer;
+pub use self::handle::{Handle, OwnedHandle};
+pub use self::lease::{Lease, LeaseHome, LeasePool};
+pub use self::multishot::{Multishot, MultishotItem};
+pub use self::operation::{Direction, Finished, FinishedBuffer, Operation, OperationKey, Rejected};
+pub use self::resource::{Resource, ResourceKind};
+pub use self::slots::Slots;
+pub use self::started::Started;
+pub use self::table::{Abandoned, OperationTable};
 
 /// Starts operations and reports their completion.
 ///
-/// Module code uses the typed methods of [`dyn Driver`](#impl-dyn+Driver); the trait's own methods are for those
-/// who write a driver.
+/// Module code uses the typed methods of [`DriverExt`]; the trait's own methods are for those who write a driver.
 ///
 /// IIS counterpart: `IHttpServer::AssociateWithThreadPool` and the completion port behind it.
-pub trait Driver: fmt::Debug + Send + Sync + 'static {
+pub trait Driver: fmt::Debug + Send + Sync {
     /// Which driver this is: `io_uring`, `iocp`, `tokio`, `iis`, `memory`.
     fn name(&self) -> &'static str;
 
-    /// Takes a file or socket; its operations then complete through this driver.
+    /// Takes a file, socket or pipe; its operations then complete through this driver.
     ///
     /// # Errors
     ///
-    /// When the system refuses the handle: closed, of a kind it cannot drive, or associated elsewhere.
+    /// When the system refuses the resource, when it is of a kind that this driver cannot drive
+    /// ([`io::ErrorKind::Unsupported`]), or when the driver has been shut down. The resource is closed then.
     fn associate(&self, resource: Resource) -> io::Result<Handle>;
+
+    /// Lends the resource behind a handle, to ask it for its addresses or to set an option.
+    ///
+    /// Reading or writing through it is not the driver's business and breaks the order of the stream.
+    ///
+    /// # Errors
+    ///
+    /// When the handle is closed or of another driver.
+    fn inspect(&self, handle: Handle, look: &mut dyn FnMut(&Resource)) -> io::Result<()>;
 
     /// Starts an operation. Its buffer is the driver's until it is handed back by [`poll`](Self::poll).
     ///
     /// # Errors
     ///
-    /// [`Rejected`] hands the operation back with the reason: a handle that is not associated or of the wrong
-    /// kind, or a driver that is shutting down.
+    /// [`Rejected`] hands the operation back with the reason: a handle that is closed, not associated or of the
+    /// wrong kind, parameters that no system takes, or a driver that has been shut down.
     fn submit(&self, operation: Operation) -> Result<OperationKey, Rejected>;
 
-    /// Asks for the outcome. `Ready` once, then the key is spent.
+    /// Asks for the outcome of an operation that ends once. `Ready` once, then the key is spent.
     fn poll(&self, key: OperationKey, task: &mut task::Context<'_>) -> Poll<Finished>;
 
-    /// Asks for cancellation; the outcome still comes through [`poll`](Self::poll). A spent key is ignored.
+    /// Asks for the next item of an operation that goes on ([`Operation::AcceptMany`],
+    /// [`Operation::ReceiveMany`]). `Ready(None)` once, then the key is spent.
+    fn poll_next(&self, key: OperationKey, task: &mut task::Context<'_>) -> Poll<Option<Finished>>;
+
+    /// Asks for cancellation; the outcome still comes through [`poll`](Self::poll) or
+    /// [`poll_next`](Self::poll_next). A spent key is ignored.
     fn cancel(&self, key: OperationKey);
 
-    /// Cancels, and drops outcome and buffer when they come. What [`Started`] does when it is dropped.
+    /// Cancels, and drops outcome and buffer when they come. What [`Started`] and [`Multishot`] do when they are
+    /// dropped. A handle in the outcome is closed.
     fn abandon(&self, key: OperationKey);
 
-    /// Closes a handle. Its operations complete as cancelled first. A closed handle is ignored.
-    fn close(&self, handle: &Handle);
+    /// Closes a handle. Its operations end first, as cancelled. A closed handle is ignored. Does not block.
+    fn close(&self, handle: Handle);
+
+    /// Cancels every operation and closes every handle; what is submitted later is rejected. Outcomes can still be
+    /// polled. Does not block: [`usage`](Self::usage) tells when the last operation has ended.
+    fn shut_down(&self);
+
+    /// What the driver holds at this moment.
+    fn usage(&self) -> Usage;
 }
 
-impl dyn Driver {
-    /// Reads up to the buffer's spare capacity at an offset, and appends what was read.
-    pub fn read_at(self: &Arc<Self>, handle: &Handle, buffer: BytesMut, offset: u64) -> Started<BytesMut> {
-        self.start(Operation::ReadAt { handle: handle.clone(), buffer, offset })
+/// What a driver holds: for metrics, and for tests that count before and after.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Operations whose outcome nobody has taken yet, and abandoned ones that the system has not finished.
+    pub operations: usize,
+    /// Handles that are open, or closed and waiting for an operation to end.
+    pub handles: usize,
+    /// Leased buffers that somebody holds.
+    pub leases: usize,
+}
+
+impl Usage {
+    /// For drivers.
+    #[must_use]
+    pub const fn new(operations: usize, handles: usize, leases: usize) -> Self {
+        Self { operations, handles, leases }
     }
+
+    /// Whether the driver holds nothing.
+    #[must_use]
+    pub fn is_idle(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// Typed operations on a shared driver, of a known type or behind `dyn`.
+///
+/// ```
+/// use bivalve_core::testing::{Completions, MemoryDriver, block_on};
+/// use bivalve_core::{Driver, DriverExt};
+/// use std::sync::Arc;
+///
+/// # let path = std::env::temp_dir().join(format!("bivalve-ext-{}", std::process::id()));
+/// let driver: Arc<dyn Driver> = Arc::new(MemoryDriver::new(&Completions::default()));
+/// let file = driver.attach(std::fs::File::create(&path)?)?; // closed when it is dropped
+/// let done = block_on(driver.write_at(&file, "Hello", 0));
+/// assert_eq!((done.completion.into_result()?, &done.buffer[..]), (5, &b"Hello"[..]));
+/// # std::fs::remove_file(&path)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub trait DriverExt {
+    /// The driver's type; `dyn Driver` for a module.
+    type Driver: Driver + ?Sized;
+
+    /// Associates a resource with the driver; it is closed when the returned handle is dropped.
+    ///
+    /// # Errors
+    ///
+    /// As [`Driver::associate`].
+    fn attach(&self, resource: impl Into<Resource>) -> io::Result<OwnedHandle<Self::Driver>>;
+
+    /// Reads up to the buffer's spare capacity at an offset, and appends what was read.
+    fn read_at(&self, file: &Handle, buffer: BytesMut, offset: u64) -> Started<BytesMut, Self::Driver>;
 
     /// Writes all of the buffer at an offset.
-    pub fn write_at(self: &Arc<Self>, handle: &Handle, buffer: Bytes, offset: u64) -> Started<Bytes> {
-        self.start(Operation::WriteAt { handle: handle.clone(), buffer, offset })
-    }
+    fn write_at(&self, file: &Handle, buffer: impl Into<Bytes>, offset: u64) -> Started<Bytes, Self::Driver>;
+
+    /// The next connection of a listener, associated with this driver; `None` with an error.
+    fn accept(&self, listener: &Handle) -> Started<Option<OwnedHandle<Self::Driver>>, Self::Driver>;
+
+    /// Connections of a listener, one after the other.
+    ///
+    /// An error, for example [`TOO_MANY_OPEN_FILES`](CompletionStatus::TOO_MANY_OPEN_FILES), is an item; the stream
+    /// goes on when it is asked again, so that the caller decides how long to wait. It ends after
+    /// [`CANCELLED`](CompletionStatus::CANCELLED).
+    fn accept_many(&self, listener: &Handle) -> Multishot<OwnedHandle<Self::Driver>, Self::Driver>;
+
+    /// Connects over TCP; `None` with an error.
+    fn connect(&self, address: SocketAddr) -> Started<Option<OwnedHandle<Self::Driver>>, Self::Driver>;
 
     /// Receives up to the buffer's spare capacity, and appends what came. 0 bytes: the peer has finished.
-    pub fn receive(self: &Arc<Self>, handle: &Handle, buffer: BytesMut) -> Started<BytesMut> {
-        self.start(Operation::Receive { handle: handle.clone(), buffer })
-    }
+    fn receive(&self, stream: &Handle, buffer: BytesMut) -> Started<BytesMut, Self::Driver>;
 
-    /// Sends all chunks, in order.
-    pub fn send(self: &Arc<Self>, handle: &Handle, chunks: Vec<EntityChunk>) -> Started<Vec<EntityChunk>> {
-        self.start(Operation::Send { handle: handle.clone(), chunks })
-    }
+    /// Receives as it comes, in buffers leased from the driver: an idle connection owns none.
+    ///
+    /// Ends when the peer has finished, and after an error, which is its last item. A consumer that is slow is
+    /// waited for: a few buffers are filled ahead, then the peer has to wait.
+    fn receive_many(&self, stream: &Handle) -> Multishot<Lease, Self::Driver>;
+
+    /// Sends all chunks, in order: bytes in as few system calls as there can be, file ranges without a copy where
+    /// the system can.
+    fn send(&self, stream: &Handle, chunks: Vec<EntityChunk>) -> Started<Vec<EntityChunk>, Self::Driver>;
+
+    /// Sends one range of a file.
+    fn send_file(&self, stream: &Handle, range: FileRange) -> Started<FileRange, Self::Driver>;
+
+    /// Finishes the sending half of a stream, after the sends that were submitted before.
+    fn shutdown(&self, stream: &Handle) -> Started<(), Self::Driver>;
 
     /// Completes after a time.
-    pub fn timer(self: &Arc<Self>, after: Duration) -> Started<()> {
-        self.start(Operation::Timer { after })
-    }
+    fn timer(&self, after: Duration) -> Started<(), Self::Driver>;
 
     /// Completes with these bytes and success, through the driver's queue.
     ///
     /// IIS counterpart: `PostQueuedCompletionStatus`.
-    pub fn post(self: &Arc<Self>, bytes: usize) -> Started<()> {
+    fn post(&self, bytes: usize) -> Started<(), Self::Driver>;
+
+    /// Starts any operation that ends once and whose buffer is a `B`.
+    fn start<B: Buffer<Self::Driver>>(&self, operation: Operation) -> Started<B, Self::Driver>;
+}
+
+impl<D: Driver + ?Sized> DriverExt for Arc<D> {
+    type Driver = D;
+
+    fn attach(&self, resource: impl Into<Resource>) -> io::Result<OwnedHandle<D>> {
+        Ok(OwnedHandle::new(Self::clone(self), self.associate(resource.into())?))
+    }
+
+    fn read_at(&self, file: &Handle, buffer: BytesMut, offset: u64) -> Started<BytesMut, D> {
+        self.start(Operation::ReadAt { handle: *file, buffer, offset })
+    }
+
+    fn write_at(&self, file: &Handle, buffer: impl Into<Bytes>, offset: u64) -> Started<Bytes, D> {
+        self.start(Operation::WriteAt { handle: *file, buffer: buffer.into(), offset })
+    }
+
+    fn accept(&self, listener: &Handle) -> Started<Option<OwnedHandle<D>>, D> {
+        self.start(Operation::Accept { handle: *listener })
+    }
+
+    fn accept_many(&self, listener: &Handle) -> Multishot<OwnedHandle<D>, D> {
+        Multishot::start(self, Operation::AcceptMany { handle: *listener })
+    }
+
+    fn connect(&self, address: SocketAddr) -> Started<Option<OwnedHandle<D>>, D> {
+        self.start(Operation::Connect { address })
+    }
+
+    fn receive(&self, stream: &Handle, buffer: BytesMut) -> Started<BytesMut, D> {
+        self.start(Operation::Receive { handle: *stream, buffer })
+    }
+
+    fn receive_many(&self, stream: &Handle) -> Multishot<Lease, D> {
+        Multishot::start(self, Operation::ReceiveMany { handle: *stream })
+    }
+
+    fn send(&self, stream: &Handle, chunks: Vec<EntityChunk>) -> Started<Vec<EntityChunk>, D> {
+        self.start(Operation::Send { handle: *stream, chunks })
+    }
+
+    fn send_file(&self, stream: &Handle, range: FileRange) -> Started<FileRange, D> {
+        self.start(Operation::SendFile { handle: *stream, range })
+    }
+
+    fn shutdown(&self, stream: &Handle) -> Started<(), D> {
+        self.start(Operation::Shutdown { handle: *stream })
+    }
+
+    fn timer(&self, after: Duration) -> Started<(), D> {
+        self.start(Operation::Timer { after })
+    }
+
+    fn post(&self, bytes: usize) -> Started<(), D> {
         self.start(Operation::Post { bytes })
     }
 
-    /// Starts any operation whose buffer is a `B`.
-    pub fn start<B: Buffer>(self: &Arc<Self>, operation: Operation) -> Started<B> {
-        match self.submit(operation) {
-            Ok(key) => {
-                Started { state: State::Running(Arc::clone(self), key), buffer: std::marker::PhantomData }
-            }
-            Err(rejected) => {
-                Started { state: State::Rejected(Box::new(rejected)), buffer: std::marker::PhantomData }
-            }
-        }
-    }
-}
-
-/// What can be associated with a driver. The driver owns it from then on.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Resource {
-    /// A file, for positioned reads and writes.
-    File(File),
-    /// A connected stream.
-    TcpStream(TcpStream),
-    /// A listener.
-    TcpListener(TcpListener),
-}
-
-/// A file or socket that is associated with a driver: a number that only that driver can read.
-///
-/// Clones name the same handle. It is closed by [`Driver::close`], or with the driver.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Handle {
-    key: OperationKey,
-}
-
-impl Handle {
-    /// For drivers: a slot and its generation.
-    #[must_use]
-    pub fn new(index: u32, generation: u32) -> Self {
-        Self { key: OperationKey::new(index, generation) }
-    }
-
-    /// The slot.
-    #[must_use]
-    pub fn index(&self) -> u32 {
-        self.key.index()
-    }
-
-    /// The generation of the slot, so that a handle to what was there before is recognised.
-    #[must_use]
-    pub fn generation(&self) -> u32 {
-        self.key.generation()
-    }
-}
-
-/// Names one operation in flight: a slot and its generation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct OperationKey {
-    index: u32,
-    generation: u32,
-}
-
-impl OperationKey {
-    /// For drivers.
-    #[must_use]
-    pub const fn new(index: u32, generation: u32) -> Self {
-        Self { index, generation }
-    }
-
-    /// The slot.
-    #[must_use]
-    pub const fn index(self) -> u32 {
-        self.index
-    }
-
-    /// The generation of the slot.
-    #[must_use]
-    pub const fn generation(self) -> u32 {
-        self.generation
-    }
-}
-
-/// One operation, with the buffer it owns.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Operation {
-    /// Positioned read of a file into the buffer's spare capacity.
-    ReadAt {
-        /// A file.
-        handle: Handle,
-        /// Appended to.
-        buffer: BytesMut,
-        /// In bytes from the start of the file.
-        offset: u64,
-    },
-    /// Positioned write of the whole buffer.
-    WriteAt {
-        /// A file.
-        handle: Handle,
-        /// What to write.
-        buffer: Bytes,
-        /// In bytes from the start of the file.
-        offset: u64,
-    },
-    /// Next connection of a listener; finishes with [`FinishedBuffer::Accepted`].
-    Accept {
-        /// A listener.
-        handle: Handle,
-    },
-    /// Receive into the buffer's spare capacity.
-    Receive {
-        /// A stream.
-        handle: Handle,
-        /// Appended to.
-        buffer: BytesMut,
-    },
-    /// Send all chunks in order, memory and files.
-    Send {
-        /// A stream.
-        handle: Handle,
-        /// What to send.
-        chunks: Vec<EntityChunk>,
-    },
-    /// Send one file range.
-    SendFile {
-        /// A stream.
-        handle: Handle,
-        /// What to send.
-        range: FileRange,
-    },
-    /// Finish the sending half of a stream.
-    Shutdown {
-        /// A stream.
-        handle: Handle,
-    },
-    /// Complete after a time.
-    Timer {
-        /// From now.
-        after: Duration,
-    },
-    /// Complete with these bytes and success, through the queue.
-    Post {
-        /// What to report.
-        bytes: usize,
-    },
-}
-
-/// How an operation ended, with its buffer.
-#[derive(Debug)]
-pub struct Finished {
-    /// Bytes and status.
-    pub completion: Completion,
-    /// What the operation owned.
-    pub buffer: FinishedBuffer,
-}
-
-/// The buffer that comes back.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum FinishedBuffer {
-    /// The operation had none.
-    None,
-    /// Of a read or receive.
-    Read(BytesMut),
-    /// Of a positioned write.
-    Write(Bytes),
-    /// Of a send.
-    Chunks(Vec<EntityChunk>),
-    /// Of a send of one file range.
-    File(FileRange),
-    /// A new connection, associated already.
-    Accepted(Handle),
-}
-
-/// An operation that was never started, with its buffer and the reason.
-#[derive(Debug)]
-pub struct Rejected {
-    /// What was asked for.
-    pub operation: Operation,
-    /// Why not.
-    pub completion: Completion,
-}
-
-impl Rejected {
-    /// The buffer of the operation, as if it had run.
-    fn finish(self) -> Finished {
-        let buffer = match self.operation {
-            Operation::ReadAt { buffer, .. } | Operation::Receive { buffer, .. } => {
-                FinishedBuffer::Read(buffer)
-            }
-            Operation::WriteAt { buffer, .. } => FinishedBuffer::Write(buffer),
-            Operation::Send { chunks, .. } => FinishedBuffer::Chunks(chunks),
-            Operation::SendFile { range, .. } => FinishedBuffer::File(range),
-            Operation::Accept { .. }
-            | Operation::Shutdown { .. }
-            | Operation::Timer { .. }
-            | Operation::Post { .. } => FinishedBuffer::None,
-        };
-        Finished { completion: self.completion, buffer }
-    }
-}
-
-/// A type that an operation can give back.
-pub trait Buffer: Sized + Send + sealed::Sealed {
-    /// From what the driver finished with; `Err` when the operation had another kind of buffer.
-    fn from_finished(buffer: FinishedBuffer) -> Result<Self, FinishedBuffer>;
-}
-
-mod sealed {
-    pub trait Sealed {}
-}
-
-macro_rules! buffers {
-    ($($ty:ty => $pattern:pat => $value:expr;)*) => {$(
-        impl sealed::Sealed for $ty {}
-        impl Buffer for $ty {
-            fn from_finished(buffer: FinishedBuffer) -> Result<Self, FinishedBuffer> {
-                match buffer {
-                    $pattern => Ok($value),
-                    other => Err(other),
-                }
-            }
-        }
-    )*};
-}
-
-buffers! {
-    () => FinishedBuffer::None => ();
-    BytesMut => FinishedBuffer::Read(buffer) => buffer;
-    Bytes => FinishedBuffer::Write(buffer) => buffer;
-    Vec<EntityChunk> => FinishedBuffer::Chunks(chunks) => chunks;
-    FileRange => FinishedBuffer::File(range) => range;
-    Option<Handle> => FinishedBuffer::Accepted(handle) => Some(handle);
-}
-
-/// An operation in flight: a future of its completion and buffer.
-///
-/// # Cancel safety
-///
-/// Dropping it cancels the operation; the driver keeps the buffer until the system is done with it, then frees it.
-///
-/// # Panics
-///
-/// When polled after it was ready, and when `B` is not the kind of buffer that the operation owns.
-#[must_use = "an operation is cancelled when it is dropped"]
-pub struct Started<B> {
-    state: State,
-    buffer: std::marker::PhantomData<fn() -> B>,
-}
-
-enum State {
-    Running(Arc<dyn Driver>, OperationKey),
-    Rejected(Box<Rejected>),
-    Done,
-}
-
-impl<B> Started<B> {
-    /// Asks for cancellation; the future still has to be awaited for the outcome and the buffer.
-    pub fn cancel(&self) {
-        if let State::Running(driver, key) = &self.state {
-            driver.cancel(*key);
-        }
-    }
-}
-
-impl<B: Buffer> Future for Started<B> {
-    type Output = Completed<B>;
-
-    fn poll(mut self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Self::Output> {
-        let finished = match &self.state {
-            State::Running(driver, key) => task::ready!(driver.poll(*key, task)),
-            State::Rejected(_) | State::Done => match std::mem::replace(&mut self.state, State::Done) {
-                State::Rejected(rejected) => rejected.finish(),
-                _ => misuse("Started was polled after it had completed"),
-            },
-        };
-        self.state = State::Done;
-        match B::from_finished(finished.buffer) {
-            Ok(buffer) => Poll::Ready(Completed::new(finished.completion, buffer)),
-            Err(_) => misuse("the operation's buffer is of another type than Started was made for"),
-        }
-    }
-}
-
-/// A mistake in the caller's code, of the kind that `Future` documents as a panic.
-#[allow(clippy::panic, reason = "documented on Started; no network input reaches it")]
-fn misuse(text: &str) -> ! {
-    panic!("{text}")
-}
-
-impl<B> Drop for Started<B> {
-    fn drop(&mut self) {
-        if let State::Running(driver, key) = &self.state {
-            driver.abandon(*key);
-        }
-    }
-}
-
-impl<B> fmt::Debug for Started<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match &self.state {
-            State::Running(..) => "running",
-            State::Rejected(_) => "rejected",
-            State::Done => "done",
-        };
-        f.debug_tuple("Started").field(&state).finish()
+    fn start<B: Buffer<D>>(&self, operation: Operation) -> Started<B, D> {
+        Started::start(self, operation)
     }
 }

@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod driver;
 pub mod inferred;
 pub mod limits;
 pub mod testing;
@@ -16,7 +17,6 @@ pub mod testing;
 mod completion;
 mod contain;
 mod context;
-mod driver;
 mod entity;
 mod environment;
 mod error;
@@ -38,7 +38,8 @@ pub use self::context::{
     Request, Response, Scope, TypeMap,
 };
 pub use self::driver::{
-    Buffer, Driver, Finished, FinishedBuffer, Handle, Operation, OperationKey, Rejected, Resource, Started,
+    Buffer, Driver, DriverExt, Finished, FinishedBuffer, Handle, Lease, Multishot, Operation, OperationKey,
+    OwnedHandle, Rejected, Resource, Started,
 };
 pub use self::entity::{EntityChunk, FileRange};
 pub use self::environment::{

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bivalve_core::testing::{CompletionOrder, Stopped, TestHost, block_on};
 use bivalve_core::{
-    ChildRequest, CompletionStatus, Context, EntityChunk, Error, ErrorKind, FileRange, Flow, Notification,
-    Outcome, Step, User, limits,
+    ChildRequest, CompletionStatus, Context, DriverExt, EntityChunk, Error, ErrorKind, FileRange, Flow,
+    Notification, Outcome, Step, User, limits,
 };
 use http::{Method, StatusCode};
 

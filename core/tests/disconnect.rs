@@ -8,6 +8,7 @@ use std::task::{Context as Task, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
+use bivalve_core::DriverExt as _;
 use bivalve_core::testing::{CompletionOrder, Stopped, TestHost, TestRequest, block_on};
 use bivalve_core::{
     ChildRequest, CompletionHandle, Context, Disconnected, Disconnector, Event, Flow, Gone, Module,

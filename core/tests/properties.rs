@@ -17,9 +17,9 @@ use std::time::Duration;
 
 use bivalve_core::testing::{CompletionOrder, Stopped, TestHost, TestResponse};
 use bivalve_core::{
-    ChildRequest, Completion, CompletionHandle, CompletionStatus, Context, CustomNotification, EntityChunk,
-    Error, Event, Flow, Handler, Module, Notification, OnDisconnect, Outcome, PostError, Priority,
-    Registration, Resource, Result, Step,
+    ChildRequest, Completion, CompletionHandle, CompletionStatus, Context, CustomNotification, DriverExt,
+    EntityChunk, Error, Event, Flow, Handler, Module, Notification, OnDisconnect, Outcome, PostError,
+    Priority, Registration, Resource, Result, Step,
 };
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
@@ -332,7 +332,7 @@ async fn run(op: Op, cx: &mut Context, record: &Record, module: usize) -> Result
             } else {
                 let _ = poll_once(read.as_mut()).await;
             }
-            driver.close(&file);
+            driver.close(file);
         }
         Op::DropFlush => {
             record.raises(cx, Notification::SendResponse);

@@ -4,6 +4,7 @@
 
 mod common;
 
+use bivalve_core::DriverExt as _;
 use bivalve_core::testing::{CompletionOrder, TestHost, block_on};
 use bivalve_core::{
     CompletionSource, Context, CustomNotification, Error, ErrorKind, Event, Flow, Handler, Module,

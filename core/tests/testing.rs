@@ -15,7 +15,7 @@ use bivalve_core::testing::{
     TestResponse, block_on,
 };
 use bivalve_core::{
-    ChildRequest, Completion, CompletionHandle, CompletionInfo, CompletionStatus, Context, Driver,
+    ChildRequest, Completion, CompletionHandle, CompletionInfo, CompletionStatus, Context, Driver, DriverExt,
     EntityChunk, EntityRead, Error, Event, FileRange, Flow, Handler, Module, Notification, Outcome,
     PostError, Resource, Result, Sending, Step, User,
 };
@@ -853,7 +853,7 @@ mod driving {
                 let done = driver.read_at(&file, done.buffer, 100).await;
                 assert_eq!(done.completion, Completion::success(0));
 
-                driver.close(&file);
+                driver.close(file);
                 let done = driver.write_at(&file, Bytes::from_static(b"x"), 0).await;
                 assert_eq!(done.completion.status(), CompletionStatus::INVALID_HANDLE);
                 assert_eq!(&done.buffer[..], b"x", "a refused operation gives its buffer back");
@@ -872,8 +872,8 @@ mod driving {
             Outcome::pending(async move {
                 let driver = Arc::clone(cx.server().driver()?);
                 let file = driver.associate(Resource::File(std::fs::File::create(path)?))?;
-                driver.write_at(&file, "Hello".into(), 0).await.into_result()?;
-                driver.close(&file);
+                driver.write_at(&file, "Hello", 0).await.into_result()?;
+                driver.close(file);
                 Ok(Flow::Continue)
             })
         }));
@@ -984,8 +984,8 @@ mod driving {
         let file = driver.associate(Resource::File(temp.open())).unwrap();
         let write = driver.write_at(&file, Bytes::from_static(b"Hello"), 0);
         let post = driver.post(1);
-        driver.close(&file);
-        driver.close(&file);
+        driver.close(file);
+        driver.close(file);
         let done = block_on(write);
         assert_eq!(
             (done.completion.status(), &done.buffer[..]),

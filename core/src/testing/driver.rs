@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context as Task, Poll, Waker};
 
 use super::completions::{Entry, Owner, Target, Verdict};
-use super::slots::Slots;
 use super::{Completions, OperationId, OperationKind, Outstanding};
+use crate::driver::{Slots, Usage};
 use crate::{
     Completion, CompletionStatus, Driver, Finished, FinishedBuffer, Handle, Operation, OperationKey,
     Rejected, Resource,
@@ -23,14 +23,14 @@ use crate::{
 ///
 /// ```
 /// use bivalve_core::testing::{Completions, MemoryDriver, block_on};
-/// use bivalve_core::{Driver, Resource};
+/// use bivalve_core::{Driver, DriverExt};
 /// use std::sync::Arc;
 ///
 /// # let path = std::env::temp_dir().join(format!("bivalve-doc-{}", std::process::id()));
 /// let memory = Arc::new(MemoryDriver::new(&Completions::default()));
 /// let driver: Arc<dyn Driver> = Arc::clone(&memory) as _;
-/// let file = driver.associate(Resource::File(std::fs::File::create(&path)?))?;
-/// let done = block_on(driver.write_at(&file, "Hello".into(), 0));
+/// let file = driver.attach(std::fs::File::create(&path)?)?;
+/// let done = block_on(driver.write_at(&file, "Hello", 0));
 /// assert_eq!(done.completion.into_result()?, 5);
 /// assert_eq!(std::fs::read(&path)?, b"Hello");
 /// memory.assert_idle();
@@ -40,6 +40,7 @@ use crate::{
 ///
 /// IIS counterpart: the completion port behind `IHttpServer::AssociateWithThreadPool`.
 pub struct MemoryDriver {
+    number: u32,
     completions: Completions,
     inner: Arc<Inner>,
 }
@@ -51,7 +52,7 @@ struct Inner {
 
 #[derive(Default)]
 struct State {
-    files: Slots<File>,
+    files: Slots<Resource>,
     running: Slots<Running>,
     returned: u64,
     abandoned: u64,
@@ -71,7 +72,7 @@ impl MemoryDriver {
     /// A driver whose operations are on this list.
     #[must_use]
     pub fn new(completions: &Completions) -> Self {
-        Self { completions: completions.clone(), inner: Arc::default() }
+        Self { number: Handle::next_driver(), completions: completions.clone(), inner: Arc::default() }
     }
 
     /// The list of its operations.
@@ -98,13 +99,6 @@ impl MemoryDriver {
         self.inner.lock().abandoned
     }
 
-    /// Cancels everything that is outstanding, closes every handle and refuses whatever comes later.
-    pub fn shut_down(&self) {
-        self.inner.lock().closed = true;
-        self.end_where(|_| true);
-        self.inner.lock().files.clear();
-    }
-
     /// Asserts that every buffer came back or was freed.
     ///
     /// # Panics
@@ -116,7 +110,7 @@ impl MemoryDriver {
         let held: Vec<String> = state
             .running
             .iter()
-            .map(|running| match (&running.operation, &running.finished) {
+            .map(|(_, _, running)| match (&running.operation, &running.finished) {
                 (Some(operation), _) => format!("{} {operation:?} is outstanding", running.id),
                 (None, _) => format!("{} has completed, and nobody took its result", running.id),
             })
@@ -131,6 +125,7 @@ impl MemoryDriver {
         let ids: Vec<OperationId> = state
             .running
             .iter()
+            .map(|(_, _, running)| running)
             .filter(|running| running.operation.as_ref().is_some_and(&fits))
             .map(|running| running.id)
             .collect();
@@ -145,27 +140,36 @@ impl Driver for MemoryDriver {
     }
 
     fn associate(&self, resource: Resource) -> io::Result<Handle> {
-        let Resource::File(file) = resource else {
+        if !matches!(resource, Resource::File(_)) {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
                 "the memory driver takes files only: for sockets, test with the driver that will serve them",
             ));
-        };
+        }
         let mut state = self.inner.lock();
         if state.closed {
             return Err(io::Error::other("the memory driver was shut down"));
         }
-        let (index, generation) = state.files.insert(file);
-        Ok(Handle::new(index, generation))
+        let (index, generation) = state.files.insert(resource);
+        Ok(Handle::new(self.number, index, generation))
+    }
+
+    fn inspect(&self, handle: Handle, look: &mut dyn FnMut(&Resource)) -> io::Result<()> {
+        let state = self.inner.lock();
+        match state.files.get(handle.index(), handle.generation()).filter(|_| handle.driver() == self.number)
+        {
+            Some(resource) => look(resource),
+            None => return Err(io::Error::other("the handle is closed, or of another driver")),
+        }
+        Ok(())
     }
 
     fn submit(&self, operation: Operation) -> Result<OperationKey, Rejected> {
         let id = self.completions.next_id();
         let now = self.completions.now();
         let mut state = self.inner.lock();
-        let refused = if state.closed { Some(CompletionStatus::CANCELLED) } else { state.refuse(&operation) };
-        if let Some(status) = refused {
-            return Err(Rejected { operation, completion: Completion::failure(status) });
+        if let Err(status) = state.check(&operation, self.number) {
+            return Err(Rejected::new(operation, status));
         }
         let (kind, description) = describe(&operation);
         let deadline = match &operation {
@@ -211,6 +215,11 @@ impl Driver for MemoryDriver {
         Poll::Ready(finished)
     }
 
+    fn poll_next(&self, _key: OperationKey, _task: &mut Task<'_>) -> Poll<Option<Finished>> {
+        // There are no sockets, so nothing that goes on was ever accepted.
+        Poll::Ready(None)
+    }
+
     fn cancel(&self, key: OperationKey) {
         let mut state = self.inner.lock();
         let id = state.running.get_mut(key.index(), key.generation()).map(|running| running.id);
@@ -234,9 +243,23 @@ impl Driver for MemoryDriver {
         self.completions.request_cancel(id, true);
     }
 
-    fn close(&self, handle: &Handle) {
-        self.end_where(|operation| file_of(operation) == Some(handle));
-        self.inner.lock().files.remove(handle.index(), handle.generation());
+    fn close(&self, handle: Handle) {
+        if handle.driver() == self.number {
+            self.end_where(|operation| operation.handle() == Some(handle));
+            self.inner.lock().files.remove(handle.index(), handle.generation());
+        }
+    }
+
+    /// Cancels everything that is outstanding, closes every handle and refuses whatever comes later.
+    fn shut_down(&self) {
+        self.inner.lock().closed = true;
+        self.end_where(|_| true);
+        self.inner.lock().files = Slots::default();
+    }
+
+    fn usage(&self) -> Usage {
+        let state = self.inner.lock();
+        Usage::new(state.running.len(), state.files.len(), 0)
     }
 }
 
@@ -270,7 +293,10 @@ impl Target for Inner {
     fn perform(&self, id: OperationId, verdict: Verdict) {
         let mut guard = self.lock();
         let state = &mut *guard;
-        let Some((index, generation)) = state.running.find(|running| running.id == id) else { return };
+        let found = state.running.iter().find(|(_, _, running)| running.id == id);
+        let Some((index, generation)) = found.map(|(index, generation, _)| (index, generation)) else {
+            return;
+        };
         let Some(running) = state.running.get_mut(index, generation) else { return };
         let Some(operation) = running.operation.take() else { return };
         running.finished = Some(perform(operation, verdict, &state.files));
@@ -284,15 +310,20 @@ impl Target for Inner {
 }
 
 impl State {
-    fn refuse(&self, operation: &Operation) -> Option<CompletionStatus> {
-        match operation {
-            Operation::ReadAt { handle, .. } | Operation::WriteAt { handle, .. } => {
-                let known = self.files.get(handle.index(), handle.generation()).is_some();
-                (!known).then_some(CompletionStatus::INVALID_HANDLE)
-            }
-            Operation::Timer { .. } | Operation::Post { .. } => None,
-            // Of streams and listeners, which cannot be associated: the handle is of the wrong kind.
-            _ => Some(CompletionStatus::INVALID_HANDLE),
+    fn check(&self, operation: &Operation, driver: u32) -> Result<(), CompletionStatus> {
+        if self.closed {
+            return Err(CompletionStatus::CANCELLED);
+        }
+        let Some(handle) = operation.handle() else {
+            return match operation {
+                Operation::Timer { .. } | Operation::Post { .. } => Ok(()),
+                _ => Err(CompletionStatus::NOT_SUPPORTED),
+            };
+        };
+        let resource = self.files.get(handle.index(), handle.generation());
+        match resource.filter(|resource| handle.driver() == driver && resource.kind().can(operation)) {
+            Some(_) => operation.check(),
+            None => Err(CompletionStatus::INVALID_HANDLE),
         }
     }
 
@@ -302,13 +333,6 @@ impl State {
             let buffer = running.finished.map(|finished| finished.buffer);
             self.abandoned += u64::from(!matches!(buffer, None | Some(FinishedBuffer::None)));
         }
-    }
-}
-
-fn file_of(operation: &Operation) -> Option<&Handle> {
-    match operation {
-        Operation::ReadAt { handle, .. } | Operation::WriteAt { handle, .. } => Some(handle),
-        _ => None,
     }
 }
 
@@ -327,7 +351,7 @@ fn describe(operation: &Operation) -> (OperationKind, String) {
     }
 }
 
-fn perform(operation: Operation, verdict: Verdict, files: &Slots<File>) -> Finished {
+fn perform(operation: Operation, verdict: Verdict, files: &Slots<Resource>) -> Finished {
     // The most that the verdict lets happen, and what it reports.
     let (limit, instead) = match verdict {
         Verdict::Real => (usize::MAX, None),
@@ -357,14 +381,17 @@ fn perform(operation: Operation, verdict: Verdict, files: &Slots<File>) -> Finis
     Finished { completion, buffer }
 }
 
-fn seek<'f>(files: &'f Slots<File>, handle: &Handle, offset: u64) -> io::Result<&'f File> {
-    let mut file = files.get(handle.index(), handle.generation()).ok_or(io::ErrorKind::NotFound)?;
-    file.seek(SeekFrom::Start(offset))?;
+fn seek<'f>(files: &'f Slots<Resource>, handle: &Handle, offset: u64) -> io::Result<&'f File> {
+    let Some(Resource::File(file)) = files.get(handle.index(), handle.generation()) else {
+        return Err(io::ErrorKind::NotFound.into());
+    };
+    let mut cursor = file;
+    cursor.seek(SeekFrom::Start(offset))?;
     Ok(file)
 }
 
 fn read_at(
-    files: &Slots<File>,
+    files: &Slots<Resource>,
     handle: &Handle,
     buffer: &mut bytes::BytesMut,
     most: usize,
@@ -378,7 +405,7 @@ fn read_at(
     read
 }
 
-fn write_at(files: &Slots<File>, handle: &Handle, bytes: &[u8], offset: u64) -> io::Result<usize> {
+fn write_at(files: &Slots<Resource>, handle: &Handle, bytes: &[u8], offset: u64) -> io::Result<usize> {
     let mut file = seek(files, handle, offset)?;
     file.write_all(bytes)?;
     Ok(bytes.len())

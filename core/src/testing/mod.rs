@@ -169,7 +169,6 @@ mod order;
 mod outstanding;
 mod request;
 mod response;
-mod slots;
 mod stop;
 mod trace;
 mod wake;

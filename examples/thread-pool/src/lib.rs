@@ -30,7 +30,7 @@ use std::sync::Arc;
 use bivalve::bytes::Bytes;
 use bivalve::http::header::{CONTENT_LENGTH, WWW_AUTHENTICATE};
 use bivalve::prelude::*;
-use bivalve::{Driver, Handle, Resource, Response};
+use bivalve::{Driver, Response};
 
 /// At [`SendResponse`](Notification::SendResponse), before the first part of a response leaves: writes "Hello" to a
 /// file if the request was authenticated, answers 401 "Access denied." if not.
@@ -107,8 +107,8 @@ impl HelloFile {
     async fn write_file(&self, driver: &Arc<dyn Driver>) -> Result<()> {
         // Opening blocks, as `CreateFile` does; the driver takes over from here.
         let file = File::options().write(true).create(true).truncate(true).open(&self.path)?;
-        let handle = driver.associate(Resource::File(file))?;
-        let _close = CloseOnDrop { driver, handle: &handle };
+        // Closed on every way out, also when a client that goes away cancels the module.
+        let handle = driver.attach(file)?;
         let done = driver.write_at(&handle, Bytes::from_static(HELLO), 0).await;
         let (written, _buffer) = done.into_result()?;
         if written != HELLO.len() {
@@ -116,18 +116,6 @@ impl HelloFile {
             return Err(Error::new(StatusCode::INTERNAL_SERVER_ERROR, text));
         }
         Ok(())
-    }
-}
-
-/// Closes the handle on every way out, also when a client that goes away cancels the module.
-struct CloseOnDrop<'a> {
-    driver: &'a Arc<dyn Driver>,
-    handle: &'a Handle,
-}
-
-impl Drop for CloseOnDrop<'_> {
-    fn drop(&mut self) {
-        self.driver.close(self.handle);
     }
 }
 

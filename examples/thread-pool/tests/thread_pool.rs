@@ -53,7 +53,7 @@ impl Setup {
         let probe = tempfile::tempfile().expect("a temporary file");
         let handle = driver.associate(Resource::File(probe)).expect("the driver takes files");
         assert_eq!(handle.index(), 0, "a file of the module is still open");
-        driver.close(&handle);
+        driver.close(handle);
     }
 }
 

@@ -1,0 +1,3 @@
+//! The one suite that every completion driver passes.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,1 @@
+//! The completion-port driver, for Windows.

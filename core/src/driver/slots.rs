@@ -1,0 +1,139 @@
+//! Numbered places that are used again, with a generation that tells their users apart.
+
+/// For drivers: values under an index and a generation; insert and remove take constant time.
+///
+/// A generation returns after 2^32 uses of one place.
+#[derive(Debug)]
+pub struct Slots<T> {
+    slots: Vec<Slot<T>>,
+    /// The place that was left last; its successor is in the place.
+    free: Option<u32>,
+    len: usize,
+}
+
+#[derive(Debug)]
+struct Slot<T> {
+    generation: u32,
+    content: Content<T>,
+}
+
+#[derive(Debug)]
+enum Content<T> {
+    Free { next: Option<u32> },
+    Used(T),
+}
+
+impl<T> Default for Slots<T> {
+    fn default() -> Self {
+        Self { slots: Vec::new(), free: None, len: 0 }
+    }
+}
+
+impl<T> Slots<T> {
+    /// Stores a value; its index and generation.
+    ///
+    /// # Panics
+    ///
+    /// With 2^32 - 1 values at once: the memory ends first.
+    pub fn insert(&mut self, value: T) -> (u32, u32) {
+        self.len += 1;
+        if let Some(index) = self.free {
+            let slot = &mut self.slots[index as usize];
+            if let Content::Free { next } = slot.content {
+                self.free = next;
+            }
+            slot.content = Content::Used(value);
+            return (index, slot.generation);
+        }
+        let index = u32::try_from(self.slots.len()).ok().filter(|index| *index < u32::MAX);
+        self.slots.push(Slot { generation: 0, content: Content::Used(value) });
+        (index.expect("fewer than 2^32 - 1 values at once"), 0)
+    }
+
+    /// Takes a value out; its index is used again, its generation is spent.
+    pub fn remove(&mut self, index: u32, generation: u32) -> Option<T> {
+        let slot = self.slots.get_mut(index as usize).filter(|slot| slot.generation == generation)?;
+        if matches!(slot.content, Content::Free { .. }) {
+            return None;
+        }
+        slot.generation = generation.wrapping_add(1);
+        let content = std::mem::replace(&mut slot.content, Content::Free { next: self.free });
+        self.free = Some(index);
+        self.len -= 1;
+        match content {
+            Content::Used(value) => Some(value),
+            Content::Free { .. } => None,
+        }
+    }
+
+    /// The value of this generation.
+    #[must_use]
+    pub fn get(&self, index: u32, generation: u32) -> Option<&T> {
+        match self.slots.get(index as usize) {
+            Some(Slot { generation: now, content: Content::Used(value) }) if *now == generation => {
+                Some(value)
+            }
+            _ => None,
+        }
+    }
+
+    /// The value of this generation.
+    pub fn get_mut(&mut self, index: u32, generation: u32) -> Option<&mut T> {
+        match self.slots.get_mut(index as usize) {
+            Some(Slot { generation: now, content: Content::Used(value) }) if *now == generation => {
+                Some(value)
+            }
+            _ => None,
+        }
+    }
+
+    /// Index, generation and value of each.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, u32, &T)> {
+        (0_u32..).zip(&self.slots).filter_map(|(index, slot)| match &slot.content {
+            Content::Used(value) => Some((index, slot.generation, value)),
+            Content::Free { .. } => None,
+        })
+    }
+
+    /// How many values there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spent_generation_finds_nothing() {
+        let mut slots = Slots::default();
+        let (index, generation) = slots.insert('a');
+        assert_eq!(slots.remove(index, generation), Some('a'));
+        assert_eq!(slots.remove(index, generation), None);
+        let (again, next) = slots.insert('b');
+        assert_eq!((again, next), (index, generation + 1));
+        assert_eq!((slots.get(index, generation), slots.get(index, next)), (None, Some(&'b')));
+    }
+
+    #[test]
+    fn places_are_used_again() {
+        let mut slots = Slots::default();
+        let keys: Vec<_> = (0..100).map(|value| slots.insert(value)).collect();
+        for (index, generation) in keys.iter().copied().filter(|(index, _)| index % 2 == 0) {
+            assert_eq!(slots.remove(index, generation), Some(index));
+        }
+        assert_eq!((slots.len(), slots.iter().count()), (50, 50));
+        let mut again: Vec<_> = (0..50).map(|_| slots.insert(0).0).collect();
+        again.sort_unstable();
+        assert!(again.iter().copied().eq((0..100).step_by(2)), "{again:?}");
+        assert_eq!(slots.insert(0).0, 100);
+    }
+}
