@@ -1,10 +1,11 @@
-//! Programs that the gates start: shown as one would type them, run in the root of the checkout.
+//! Programs that the gates start: shown as one would type them, run in the root of the checkout unless they say
+//! otherwise.
 
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::path::Path;
-use std::process::{ExitStatus, Output, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus, Output, Stdio};
 
 use crate::Result;
 
@@ -13,12 +14,19 @@ use crate::Result;
 pub(crate) struct Command {
     env: Vec<(&'static str, String)>,
     words: Vec<String>,
+    directory: Option<PathBuf>,
 }
 
 impl Command {
     /// Splits `line` at blanks: for fixed commands. What may contain blanks comes through `arg`.
     pub(crate) fn new(line: &str) -> Self {
-        Self { env: Vec::new(), words: line.split_whitespace().map(String::from).collect() }
+        let words = line.split_whitespace().map(String::from).collect();
+        Self { env: Vec::new(), words, directory: None }
+    }
+
+    /// A program by its path, which may contain blanks.
+    pub(crate) fn of(program: &Path) -> Self {
+        Self { env: Vec::new(), words: vec![program.display().to_string()], directory: None }
     }
 
     pub(crate) fn arg(mut self, arg: impl Into<String>) -> Self {
@@ -36,6 +44,12 @@ impl Command {
         self
     }
 
+    /// Runs in this directory.
+    pub(crate) fn within(mut self, directory: &Path) -> Self {
+        self.directory = Some(directory.to_path_buf());
+        self
+    }
+
     /// Runs with this terminal's output.
     pub(crate) fn streamed(&self) -> Result<ExitStatus> {
         self.prepared().status().map_err(|error| self.not_started(&error))
@@ -43,9 +57,14 @@ impl Command {
 
     /// Runs with both outputs in `log`, in the order in which they were written.
     pub(crate) fn logged(&self, log: &Path) -> Result<ExitStatus> {
+        Ok(self.spawned(log)?.wait()?)
+    }
+
+    /// Starts with both outputs in `log`. The caller ends it.
+    pub(crate) fn spawned(&self, log: &Path) -> Result<Child> {
         let out = File::create(log)?;
         let err = out.try_clone()?;
-        self.prepared().stdout(out).stderr(err).status().map_err(|error| self.not_started(&error))
+        self.prepared().stdout(out).stderr(err).spawn().map_err(|error| self.not_started(&error))
     }
 
     /// Runs and keeps both outputs.
@@ -55,7 +74,8 @@ impl Command {
 
     fn prepared(&self) -> std::process::Command {
         let mut command = std::process::Command::new(&self.words[0]);
-        command.args(&self.words[1..]).current_dir(crate::root()).stdin(Stdio::null());
+        let directory = self.directory.clone().unwrap_or_else(crate::root);
+        command.args(&self.words[1..]).current_dir(directory).stdin(Stdio::null());
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }

@@ -10,7 +10,7 @@ use clap::ValueEnum;
 
 use crate::command::Command;
 use crate::tools::{Missing, Tool};
-use crate::{Result, diagrams, house, smoke};
+use crate::{Result, diagrams, house, smoke, windows};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -42,6 +42,8 @@ enum Step {
     Nextest,
     /// The examples in the documentation
     Doctest,
+    /// The tests that run on Windows, under Wine where this is Linux, and compile checks of other targets
+    Windows,
     /// Every combination of features of every published crate
     Powerset,
     /// The documentation, warnings denied
@@ -58,6 +60,8 @@ enum Verdict {
     Skipped,
     /// An earlier step failed, and `--keep-going` was not given.
     NotRun,
+    /// It is about something that this operating system does not have.
+    NotHere,
 }
 
 enum Action {
@@ -89,6 +93,10 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         io::stdout().flush()?;
         let start = Instant::now();
         let verdict = match step.tools().iter().find_map(|tool| missing.get(tool)) {
+            _ if !step.is_for_here() => {
+                println!("not on {}", std::env::consts::OS);
+                Verdict::NotHere
+            }
             Some(missing) => without_tool(missing),
             None => step.run(options.long, &scratch.join(format!("{}.log", step.name())))?,
         };
@@ -96,7 +104,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         table.push((*step, verdict, start.elapsed()));
     }
     print!("{}", rendered(&table));
-    Ok(table.iter().all(|(_, verdict, _)| matches!(verdict, Verdict::Passed | Verdict::Skipped)))
+    Ok(table.iter().all(|(_, verdict, _)| !matches!(verdict, Verdict::Failed | Verdict::NotRun)))
 }
 
 impl Step {
@@ -160,8 +168,15 @@ impl Step {
                 Command::new("cargo doc --no-deps --workspace --all-features")
                     .env("RUSTDOCFLAGS", "-D warnings"),
             ),
+            Step::Windows => Action::Own(windows::run),
             Step::Smoke => Action::Own(smoke::run),
         }
+    }
+
+    /// Whether this operating system has what the step is about.
+    fn is_for_here(self) -> bool {
+        // The smoke run ends the server with a signal.
+        self != Step::Smoke || cfg!(unix)
     }
 
     fn tools(self) -> &'static [Tool] {
@@ -170,6 +185,9 @@ impl Step {
             Step::Clippy => &[Tool::Clippy],
             Step::Nextest => &[Tool::Nextest],
             Step::Powerset => &[Tool::Clippy, Tool::Hack],
+            // On Windows the tests need nothing but cargo.
+            Step::Windows if std::env::consts::OS == "windows" => &[],
+            Step::Windows => &[Tool::Windows],
             Step::Smoke => &[Tool::Curl],
             Step::House | Step::Diagrams | Step::Doctest | Step::Docs => &[],
         }
@@ -188,6 +206,7 @@ impl Verdict {
             Verdict::Failed => "FAILED",
             Verdict::Skipped => "skipped",
             Verdict::NotRun => "not run",
+            Verdict::NotHere => "not here",
         }
     }
 }
@@ -200,7 +219,8 @@ fn nextest(long: bool) -> Command {
 
 /// Installs what the steps need; what could not be installed.
 fn set_up(steps: &[Step]) -> BTreeMap<Tool, Missing> {
-    let mut tools: Vec<Tool> = steps.iter().flat_map(|step| step.tools()).copied().collect();
+    let mut tools: Vec<Tool> =
+        steps.iter().filter(|step| step.is_for_here()).flat_map(|step| step.tools()).copied().collect();
     tools.sort();
     tools.dedup();
     tools.into_iter().filter_map(|tool| Some((tool, tool.ensure().err()?))).collect()
@@ -229,7 +249,7 @@ fn rendered(table: &[(Step, Verdict, Duration)]) -> String {
     let mut text = String::from("\nstep       verdict   seconds\n");
     for (step, verdict, taken) in table {
         let seconds = match verdict {
-            Verdict::NotRun => String::from("-"),
+            Verdict::NotRun | Verdict::NotHere => String::from("-"),
             _ => format!("{:.1}", taken.as_secs_f64()),
         };
         text.push_str(&format!("{:<10} {:<8} {:>8}\n", step.name(), verdict.name(), seconds));

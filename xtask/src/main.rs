@@ -10,6 +10,7 @@ mod gates;
 mod house;
 mod smoke;
 mod tools;
+mod windows;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::Result;
 use crate::command::Command;
+use crate::windows::toolchain;
 
 /// A program that some gate starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,20 +14,23 @@ pub(crate) enum Tool {
     Hack,
     Nextest,
     Rustfmt,
+    /// All that builds and runs for Windows.
+    Windows,
 }
 
 /// A tool that is not here and could not be installed: the one line that brings it.
 #[derive(Debug)]
 pub(crate) struct Missing {
     tool: Tool,
-    line: &'static str,
+    line: String,
 }
 
 impl Tool {
     /// Finds the tool, or installs it where that needs nobody's decision.
     ///
-    /// A cargo subcommand goes into the user's own cargo directory; `curl` comes from Debian's packages
-    /// when we are root there. A toolchain's components are the user's to change, so those are only named.
+    /// A cargo subcommand goes into the user's own cargo directory; `curl` and what builds for Windows come
+    /// from Debian's packages when we are root there. A toolchain's components are the user's to change, so
+    /// those are only named.
     pub(crate) fn ensure(self) -> Result<(), Missing> {
         if self.present() {
             return Ok(());
@@ -49,6 +53,7 @@ impl Tool {
             Tool::Hack => "cargo hack --version",
             Tool::Nextest => "cargo nextest --version",
             Tool::Rustfmt => "cargo fmt --version",
+            Tool::Windows => return toolchain::missing().is_empty(),
         };
         Command::new(version).captured().is_ok_and(|output| output.status.success())
     }
@@ -58,21 +63,21 @@ impl Tool {
         match self {
             Tool::Hack => vec![Command::new("cargo install cargo-hack --locked")],
             Tool::Nextest => vec![Command::new("cargo install cargo-nextest --locked")],
-            Tool::Curl if is_root() && has_apt() => vec![
-                Command::new("apt-get update"),
-                Command::new("apt-get install --yes --no-install-recommends curl ca-certificates")
-                    .env("DEBIAN_FRONTEND", "noninteractive"),
-            ],
-            Tool::Clippy | Tool::Curl | Tool::Rustfmt => Vec::new(),
+            Tool::Curl if is_root() && has_apt() => packages("curl ca-certificates"),
+            Tool::Windows if is_root() && has_apt() => packages(toolchain::PACKAGES),
+            Tool::Clippy | Tool::Curl | Tool::Rustfmt | Tool::Windows => Vec::new(),
         }
     }
 
     fn missing(self) -> Missing {
         let line = match self {
-            Tool::Clippy | Tool::Rustfmt => "rustup component add clippy rustfmt",
-            Tool::Curl => "sudo apt-get install curl",
-            Tool::Hack => "cargo install cargo-hack --locked",
-            Tool::Nextest => "cargo install cargo-nextest --locked",
+            Tool::Clippy | Tool::Rustfmt => "rustup component add clippy rustfmt".into(),
+            Tool::Curl => "sudo apt-get install curl".into(),
+            Tool::Hack => "cargo install cargo-hack --locked".into(),
+            Tool::Nextest => "cargo install cargo-nextest --locked".into(),
+            Tool::Windows => {
+                format!("sudo apt-get install --no-install-recommends {}", toolchain::PACKAGES)
+            }
         };
         Missing { tool: self, line }
     }
@@ -86,6 +91,9 @@ impl fmt::Display for Tool {
             Tool::Hack => "cargo-hack",
             Tool::Nextest => "cargo-nextest",
             Tool::Rustfmt => "rustfmt",
+            Tool::Windows => {
+                return write!(f, "what builds for Windows ({})", toolchain::missing().join(", "));
+            }
         })
     }
 }
@@ -103,6 +111,14 @@ fn told(done: Result<std::process::Output>) -> String {
         Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
         Err(error) => error.to_string(),
     }
+}
+
+/// Never at the price of a package that is here: whoever has one that is in the way has to decide.
+fn packages(names: &str) -> Vec<Command> {
+    let install = Command::new("apt-get install --yes --no-remove --no-install-recommends")
+        .args(names.split(' ').map(String::from))
+        .env("DEBIAN_FRONTEND", "noninteractive");
+    vec![Command::new("apt-get update"), install]
 }
 
 fn is_root() -> bool {
