@@ -13,3 +13,17 @@ pub fn open_handles() -> usize {
     // One of them reads the list.
     std::fs::read_dir(list).expect("the system lists the descriptors of a process").count() - 1
 }
+
+/// Lets a file have holes. Unix file systems do so by themselves; NTFS would fill them with zeros.
+///
+/// Wine has no such program and needs none.
+pub(crate) fn make_sparse(path: &std::path::Path) {
+    if cfg!(windows) {
+        let _ = std::process::Command::new("fsutil").args(["sparse", "setflag"]).arg(path).output();
+    }
+}
+
+/// Whether a send that was cancelled or reset while the system had it reports exactly the bytes that left.
+///
+/// On Windows an overlapped send that fails says nothing about what the transport had already taken.
+pub(crate) const FAILED_SENDS_REPORT_BYTES: bool = !cfg!(windows);

@@ -1,6 +1,7 @@
 //! What cases are written with.
 
 mod content;
+mod everything;
 mod peer;
 mod sockets;
 mod wait;
@@ -9,9 +10,10 @@ use bivalve_core::{Completed, CompletionStatus};
 use bytes::BytesMut;
 
 pub(crate) use self::content::{Content, content};
+pub(crate) use self::everything::{BLOCKS, Everything, drain};
 pub(crate) use self::peer::{Peer, peer};
-pub(crate) use self::sockets::{listener, pair, small_buffers, std_pair};
-pub(crate) use self::wait::{Flag, pause, poll_once, until};
+pub(crate) use self::sockets::{listener, nobody, pair, reads_to_the_end, reset, small_buffers, std_pair};
+pub(crate) use self::wait::{Flag, Signal, all, pause, poll_once, until};
 
 /// An empty buffer with room for this much.
 pub(crate) fn room(bytes: usize) -> BytesMut {
@@ -30,4 +32,9 @@ pub(crate) fn ok<B>(done: Completed<B>) -> (usize, B) {
 pub(crate) fn fails<B>(done: Completed<B>, status: CompletionStatus) -> B {
     assert_eq!((done.completion.status(), done.completion.bytes()), (status, 0));
     done.buffer
+}
+
+/// Pointer and capacity of a buffer: what makes it the same one.
+pub(crate) fn identity(buffer: &BytesMut) -> (*const u8, usize) {
+    (buffer.as_ptr(), buffer.capacity())
 }

@@ -1,10 +1,13 @@
 //! Sockets of the loopback interface.
 
+use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
 use bivalve_core::{Driver, DriverExt, OwnedHandle};
 use socket2::SockRef;
+
+use super::{Content, Peer, peer};
 
 /// A connection: the driver's end, and the end of a peer who knows nothing of the driver.
 #[track_caller]
@@ -43,4 +46,23 @@ pub(crate) fn small_buffers(stream: &TcpStream) {
 pub(crate) fn reset(stream: TcpStream) {
     SockRef::from(&stream).set_linger(Some(std::time::Duration::ZERO)).expect("lingering can be set");
     drop(stream);
+}
+
+/// Where nobody listens: a port that was free a moment ago.
+pub(crate) fn nobody() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    listener.local_addr().expect("it is bound")
+}
+
+/// A peer that compares everything that comes with the stream of content, to its end; how much it was.
+pub(crate) fn reads_to_the_end(mut stream: TcpStream) -> Peer<u64> {
+    peer(move || {
+        let (mut all, mut buffer) = (Content::default(), vec![0; 100_003]);
+        loop {
+            match stream.read(&mut buffer).expect("the connection ends with a finish") {
+                0 => return all.len(),
+                bytes => all.feed(&buffer[..bytes]),
+            }
+        }
+    })
 }

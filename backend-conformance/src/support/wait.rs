@@ -2,12 +2,14 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use futures_util::task::AtomicWaker;
 
 /// Between two looks at a condition.
 const TICK: Duration = Duration::from_millis(1);
@@ -83,4 +85,47 @@ impl Wake for Flag {
 pub(crate) fn poll_once<F: Future + Unpin>(future: &mut F, flag: &Arc<Flag>) -> Poll<F::Output> {
     let waker = Waker::from(Arc::clone(flag));
     Pin::new(future).poll(&mut Context::from_waker(&waker))
+}
+
+/// Polls every one of these until all are ready, whichever comes first.
+pub(crate) async fn all<F: Future + Unpin>(futures: Vec<F>) -> Vec<F::Output> {
+    let mut slots: Vec<_> = futures.into_iter().map(|future| (Some(future), None)).collect();
+    poll_fn(|task| {
+        let mut waiting = false;
+        for (future, output) in &mut slots {
+            if let Some(running) = future {
+                match Pin::new(running).poll(task) {
+                    Poll::Ready(ready) => (*future, *output) = (None, Some(ready)),
+                    Poll::Pending => waiting = true,
+                }
+            }
+        }
+        if waiting { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+    slots.into_iter().filter_map(|(_, output)| output).collect()
+}
+
+/// What one thread waits for and another sets; nothing else wakes the one who waits.
+#[derive(Default)]
+pub(crate) struct Signal {
+    set: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl Signal {
+    /// From any thread.
+    pub(crate) fn set(&self) {
+        self.set.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// Until it is set.
+    pub(crate) async fn wait(&self) {
+        poll_fn(|task| {
+            self.waker.register(task.waker());
+            if self.set.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
 }
