@@ -4,6 +4,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use bivalve_core::{Driver, DriverExt};
@@ -27,9 +28,7 @@ pub async fn every_kind_is_dropped_before_its_first_poll(trial: Trial) {
 pub async fn every_kind_is_dropped_after_its_first_poll(trial: Trial) {
     let mut everything = Everything::start(&trial.driver);
     let flag = Arc::new(Flag::default());
-    for ending in &mut everything.ending {
-        let _ = poll_once(&mut ending.outcome, &flag);
-    }
+    everything.poll(&Waker::from(flag));
     let Everything { ending, connections, leases, handles, peers } = everything;
     drop((ending, connections, leases));
     settles(&trial.driver).await;

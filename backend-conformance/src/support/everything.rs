@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::TcpStream;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bivalve_core::{
@@ -99,6 +99,14 @@ impl Everything {
     /// Copies of its handles.
     pub(crate) fn handles(&self) -> Vec<Handle> {
         self.handles.iter().map(|handle| **handle).collect()
+    }
+
+    /// Polls all of it once; what is ready is over.
+    pub(crate) fn poll(&mut self, waker: &Waker) {
+        let mut task = Context::from_waker(waker);
+        self.ending.retain_mut(|ending| ending.outcome.as_mut().poll(&mut task).is_pending());
+        let _ = self.connections.poll_next(&mut task);
+        assert!(self.leases.poll_next(&mut task).is_pending(), "nobody sent anything");
     }
 
     /// Asks all of it to end.

@@ -34,7 +34,7 @@ pub(crate) fn fails<B>(done: Completed<B>, status: CompletionStatus) -> B {
     done.buffer
 }
 
-/// Pointer and capacity of a buffer: what makes it the same one.
-pub(crate) fn identity(buffer: &BytesMut) -> (*const u8, usize) {
-    (buffer.as_ptr(), buffer.capacity())
+/// Address and capacity of a buffer: what makes it the same one. As numbers, so that a future may hold them.
+pub(crate) fn identity(buffer: &BytesMut) -> (usize, usize) {
+    (buffer.as_ptr().addr(), buffer.capacity())
 }
