@@ -26,6 +26,11 @@ pub(crate) struct Content {
 }
 
 impl Content {
+    /// From another place than the start.
+    pub(crate) fn at(place: u64) -> Self {
+        Self { place }
+    }
+
     /// Compares the next bytes.
     #[track_caller]
     pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
