@@ -1,0 +1,259 @@
+//! What waits for a disk: jobs in a queue, done by a bounded number of workers on the blocking pool.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+use bivalve_core::driver::OperationTable;
+use bivalve_core::{Completion, CompletionStatus, Handle, Operation, OperationKey};
+use bytes::BytesMut;
+
+use crate::attempt::{Work, completion};
+use crate::endpoint::Endpoint;
+use crate::send::WINDOW;
+use crate::shared::{Aftermath, Shared};
+use crate::state::{Detail, Place, State};
+use crate::sys;
+
+/// Workers at once, of one driver: a queue deep enough for a fast disk, and far fewer threads than operations.
+const MOST_WORKERS: usize = 64;
+
+/// Memory for pieces of files that is kept: 1 MiB.
+const KEPT_WINDOWS: usize = 8;
+
+/// A read makes its room in steps of this size, so that a large buffer costs no more than what is in the file. It has
+/// to be zeroed, which stays within the processor's cache this way.
+const STEP: usize = 256 << 10;
+
+/// Operations that wait for a worker: positioned ones, and sends that need a piece of a file.
+#[derive(Debug, Default)]
+pub(crate) struct Jobs {
+    /// Keys that are spent are left here, and passed over.
+    queue: VecDeque<OperationKey>,
+    workers: usize,
+    windows: Vec<Box<[u8]>>,
+    closed: bool,
+}
+
+impl Jobs {
+    /// Queues an operation that has its work.
+    pub(crate) fn push(&mut self, key: OperationKey, after: &mut Aftermath) {
+        self.queue.push_back(key);
+        if self.workers < MOST_WORKERS {
+            self.workers += 1;
+            after.workers += 1;
+        }
+    }
+
+    /// Positioned operations of a file that no worker has taken.
+    pub(crate) fn of(
+        &self,
+        handle: Handle,
+        operations: &OperationTable<Detail>,
+    ) -> impl Iterator<Item = OperationKey> {
+        self.queue.iter().copied().filter(move |key| {
+            let place = operations.get(*key).map(|detail| detail.place);
+            matches!(place, Some(Place::File(other)) if other == handle)
+        })
+    }
+
+    /// Keeps memory for a later piece.
+    pub(crate) fn keep(&mut self, window: Option<Box<[u8]>>) {
+        if self.windows.len() < KEPT_WINDOWS && !self.closed {
+            self.windows.extend(window);
+        }
+    }
+
+    /// What was queued has been cancelled.
+    pub(crate) fn shut_down(&mut self) {
+        self.closed = true;
+        self.queue = VecDeque::new();
+        self.windows = Vec::new();
+    }
+}
+
+/// Starts a worker that was counted already.
+pub(crate) fn start(shared: &Arc<Shared>) {
+    let worker = Worker { shared: Arc::clone(shared), counted: true };
+    // Detached: it reports through the state.
+    drop(shared.runtime.spawn_blocking(move || worker.run()));
+}
+
+/// Does jobs until there are none. Taking them from our own queue, and not one task of Tokio's for each, is what lets
+/// a job that has not begun be cancelled, and spares the allocations.
+struct Worker {
+    shared: Arc<Shared>,
+    counted: bool,
+}
+
+impl Worker {
+    fn run(mut self) {
+        let mut after = Aftermath::default();
+        loop {
+            let mut state = self.shared.lock();
+            let Some(mut job) = state.next_job() else {
+                // Under the same lock: whoever queues a job from now on starts another worker.
+                state.jobs.workers -= 1;
+                self.counted = false;
+                return;
+            };
+            drop(state);
+            let result = job.perform();
+            // The driver is done with the file before it says so.
+            drop(job.endpoint.take());
+            self.shared.lock().report(job, result, &mut after);
+            after.run(&self.shared);
+        }
+    }
+}
+
+/// The runtime drops a worker that it never ran, when it ends.
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if self.counted {
+            self.shared.lock().jobs.workers -= 1;
+        }
+    }
+}
+
+struct Job {
+    key: OperationKey,
+    work: Work,
+    place: Place,
+    endpoint: Option<Arc<Endpoint>>,
+    window: Option<Box<[u8]>>,
+}
+
+/// How a job has ended.
+enum Performed {
+    /// So does its operation.
+    End(Completion),
+    /// The piece is there; a send goes on with it, or ends.
+    Piece(Result<(), CompletionStatus>),
+}
+
+impl Job {
+    fn perform(&mut self) -> Performed {
+        let file = self.endpoint.as_ref().and_then(|endpoint| endpoint.io.file());
+        match (&mut self.work.operation, file) {
+            (Operation::ReadAt { buffer, offset, .. }, Some(file)) => {
+                Performed::End(completion(read(file, buffer, *offset)))
+            }
+            (Operation::WriteAt { buffer, offset, .. }, Some(file)) => {
+                Performed::End(write(file, buffer, *offset))
+            }
+            (operation, _) => {
+                let progress = &mut self.work.progress;
+                let mut window = self
+                    .window
+                    .take()
+                    .or_else(|| progress.take_window())
+                    .unwrap_or_else(|| vec![0; WINDOW].into_boxed_slice());
+                let read = match progress.piece(operation) {
+                    Some(piece) => piece.read(&mut window),
+                    None => Err(io::ErrorKind::InvalidInput.into()),
+                };
+                Performed::Piece(progress.fill(window, read))
+            }
+        }
+    }
+}
+
+impl State {
+    fn next_job(&mut self) -> Option<Job> {
+        while let Some(key) = self.jobs.queue.pop_front() {
+            let Some(detail) = self.operations.get_mut(key) else { continue };
+            let (place, Some(work)) = (detail.place, detail.work.take()) else { continue };
+            let (mut endpoint, mut window) = (None, None);
+            match place {
+                Place::File(handle) => {
+                    if let Some(entry) = self.entry(handle) {
+                        entry.queued -= 1;
+                        entry.users += 1;
+                        endpoint = Some(Arc::clone(&entry.endpoint));
+                    }
+                }
+                Place::Lane(handle, _) => {
+                    if let Some(entry) = self.entry(handle) {
+                        entry.users += 1;
+                    }
+                    window = work.progress.has_no_window().then(|| self.jobs.windows.pop()).flatten();
+                }
+                Place::Post | Place::Timer(_) => {}
+            }
+            return Some(Job { key, work, place, endpoint, window });
+        }
+        None
+    }
+
+    fn report(&mut self, job: Job, performed: Performed, after: &mut Aftermath) {
+        let Job { key, work, place, .. } = job;
+        match (place, performed) {
+            (Place::File(handle), Performed::End(completion)) => {
+                self.finish(key, work, completion, after);
+                self.release(handle, 1, after);
+            }
+            (Place::Lane(handle, direction), Performed::Piece(result)) => {
+                self.lane(handle, direction, |lane| lane.reading = false);
+                let cancelled = self.operations.get(key).is_some_and(|detail| detail.cancel);
+                match result {
+                    Ok(()) if !cancelled => self.put_back(key, work),
+                    Ok(()) => {
+                        self.leave_lane(handle, direction, key);
+                        self.finish_cancelled(key, work, after);
+                    }
+                    Err(status) => {
+                        self.leave_lane(handle, direction, key);
+                        let completion = work.progress.ended(status);
+                        self.finish(key, work, completion, after);
+                    }
+                }
+                self.signal_next(handle, direction, after);
+                self.release(handle, 1, after);
+            }
+            // There are no jobs of other kinds.
+            (_, Performed::End(completion)) => self.finish(key, work, completion, after),
+            (_, Performed::Piece(_)) => self.finish_cancelled(key, work, after),
+        }
+    }
+}
+
+/// Fills the spare capacity, up to the end of the file. An error after the first byte is left to the next read.
+fn read(file: &File, buffer: &mut BytesMut, offset: u64) -> io::Result<usize> {
+    let start = buffer.len();
+    let end = buffer.capacity();
+    loop {
+        let from = buffer.len();
+        let to = end.min(from + STEP);
+        buffer.resize(to, 0);
+        let read = loop {
+            match sys::read_at(file, &mut buffer[from..], offset + (from - start) as u64) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        buffer.truncate(from + *read.as_ref().unwrap_or(&0));
+        let total = buffer.len() - start;
+        match read {
+            Err(error) if total == 0 => return Err(error),
+            Ok(_) if buffer.len() == to && to < end => {}
+            _ => return Ok(total),
+        }
+    }
+}
+
+/// Writes all of it, or says how much went in.
+fn write(file: &File, bytes: &[u8], offset: u64) -> Completion {
+    let mut done = 0;
+    while done < bytes.len() {
+        match sys::write_at(file, &bytes[done..], offset + done as u64) {
+            // No system says so when there is something to write; going on would not end.
+            Ok(0) => return Completion::new(done, CompletionStatus::UNSPECIFIED),
+            Ok(written) => done += written,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Completion::new(done, sys::status(&error)),
+        }
+    }
+    Completion::success(done)
+}
