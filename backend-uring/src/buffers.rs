@@ -1,0 +1,168 @@
+//! The provided-buffer ring: the buffers that receives share.
+
+use std::alloc::{self, Layout};
+use std::io;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bivalve_core::Lease;
+use bivalve_core::driver::LeaseHome;
+use bytes::BytesMut;
+use io_uring::IoUring;
+use io_uring::types::BufRingEntry;
+
+/// The buffers, in a ring that is shared with the kernel. Belongs to the turn task.
+///
+/// A buffer is in one of three places: in `slots`, where the kernel may fill it; in a [`Lease`]; or on its way home in
+/// [`Returns`]. Its id is the index of its slot.
+pub(crate) struct Buffers {
+    ring: NonNull<BufRingEntry>,
+    layout: Layout,
+    mask: u16,
+    tail: u16,
+    size: usize,
+    slots: Vec<Option<BytesMut>>,
+    returns: Arc<Returns>,
+    /// Taken out of `returns`, emptied at each turn.
+    arrived: Vec<(u32, Option<BytesMut>)>,
+}
+
+/// The one group of buffers of a ring.
+pub(crate) const GROUP: u16 = 0;
+
+/// Where leases come home, from any thread.
+#[derive(Debug, Default)]
+pub(crate) struct Returns {
+    state: Mutex<Home>,
+}
+
+#[derive(Debug, Default)]
+struct Home {
+    arrived: Vec<(u32, Option<BytesMut>)>,
+    out: usize,
+}
+
+// SAFETY: `ring` is memory of this struct's own, reached from nowhere else in the process; it goes with the struct to
+// whichever thread owns that, and is freed by it alone.
+unsafe impl Send for Buffers {}
+
+impl Buffers {
+    /// Allocates the buffers and registers them. `count` is a power of two.
+    pub(crate) fn register(ring: &IoUring, count: u16, size: usize) -> io::Result<Self> {
+        let bytes = usize::from(count) * size_of::<BufRingEntry>();
+        let layout = Layout::from_size_align(bytes, PAGE).map_err(io::Error::other)?;
+        // SAFETY: the layout is not empty, `count` is at least 1.
+        let memory = unsafe { alloc::alloc_zeroed(layout) };
+        let Some(entries) = NonNull::new(memory.cast::<BufRingEntry>()) else {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        };
+        let mut buffers = Self {
+            ring: entries,
+            layout,
+            mask: count - 1,
+            tail: 0,
+            size,
+            slots: (0..count).map(|_| None).collect(),
+            returns: Arc::default(),
+            arrived: Vec::new(),
+        };
+        let address = entries.as_ptr() as u64;
+        // SAFETY: the memory has room for `count` entries and is this struct's, whose owner keeps it until no receive is
+        // in flight and the group is unregistered or the ring closed (`Turn`'s destructor), or leaks it.
+        unsafe { ring.submitter().register_buf_ring_with_flags(address, count, GROUP, 0)? };
+        for id in 0..count {
+            buffers.provide(id, BytesMut::with_capacity(size));
+        }
+        buffers.publish();
+        Ok(buffers)
+    }
+
+    /// Where leases come home.
+    pub(crate) fn returns(&self) -> &Arc<Returns> {
+        &self.returns
+    }
+
+    /// Gives the kernel back what has come home.
+    pub(crate) fn recycle(&mut self) {
+        std::mem::swap(&mut self.arrived, &mut self.returns.lock().arrived);
+        if self.arrived.is_empty() {
+            return;
+        }
+        let mut arrived = std::mem::take(&mut self.arrived);
+        for (id, buffer) in arrived.drain(..) {
+            // A holder who kept the buffer, or changed its capacity, costs a new one.
+            let buffer = buffer.filter(|buffer| buffer.capacity() >= self.size);
+            let buffer = buffer.unwrap_or_else(|| BytesMut::with_capacity(self.size));
+            self.provide(u16::try_from(id).unwrap_or(0), buffer);
+        }
+        self.arrived = arrived;
+        self.publish();
+    }
+
+    /// The buffer that the kernel filled with so many bytes.
+    pub(crate) fn take(&mut self, id: u16, bytes: usize) -> Option<Lease> {
+        let mut buffer = self.slots.get_mut(usize::from(id))?.take()?;
+        // SAFETY: the kernel has written `bytes` bytes from the start of the buffer, which was provided empty and with room
+        // for at least `size`, more than which it was not told; the completion says that it is done with it.
+        unsafe { buffer.set_len(bytes.min(self.size)) };
+        self.returns.lock().out += 1;
+        Some(Lease::new(buffer, u32::from(id), Arc::clone(&self.returns) as Arc<dyn LeaseHome>))
+    }
+
+    /// The kernel selected a buffer and did not fill it.
+    pub(crate) fn put_back(&mut self, id: u16) {
+        if let Some(buffer) = self.slots.get_mut(usize::from(id)).and_then(Option::take) {
+            self.provide(id, buffer);
+            self.publish();
+        }
+    }
+
+    fn provide(&mut self, id: u16, mut buffer: BytesMut) {
+        let index = usize::from(self.tail & self.mask);
+        // SAFETY: the index is below the number of entries; the kernel reads an entry only once the tail is published, and
+        // this one is between the kernel's head and the tail it knows, because there are as many entries as buffers.
+        let entry = unsafe { &mut *self.ring.as_ptr().add(index) };
+        entry.set_addr(buffer.spare_capacity_mut().as_mut_ptr() as u64);
+        entry.set_len(u32::try_from(self.size).unwrap_or(u32::MAX));
+        entry.set_bid(id);
+        self.tail = self.tail.wrapping_add(1);
+        self.slots[usize::from(id)] = Some(buffer);
+    }
+
+    fn publish(&self) {
+        // SAFETY: the memory is that of a ring of entries, whose first holds the tail in a field that nothing else uses; it
+        // lives as long as `self`. The kernel reads it, with acquire order.
+        let tail = unsafe { AtomicU16::from_ptr(BufRingEntry::tail(self.ring.as_ptr()).cast_mut()) };
+        tail.store(self.tail, Ordering::Release);
+    }
+}
+
+impl Drop for Buffers {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout in `register`; the owner drops this only when the kernel is done with it.
+        unsafe { alloc::dealloc(self.ring.as_ptr().cast(), self.layout) };
+    }
+}
+
+impl Returns {
+    /// Leases that somebody holds.
+    pub(crate) fn out(&self) -> usize {
+        self.lock().out
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Home> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LeaseHome for Returns {
+    fn give_back(&self, id: u32, buffer: Option<BytesMut>) {
+        let mut home = self.lock();
+        home.out = home.out.saturating_sub(1);
+        home.arrived.push((id, buffer));
+    }
+}
+
+/// The kernel wants the ring to start on a page; no Linux has smaller ones, and those with larger take a multiple.
+const PAGE: usize = 65_536;

@@ -1,0 +1,92 @@
+//! Handles: the descriptors, and the queue of each direction.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::{io, net};
+
+use bivalve_core::driver::{Direction, ResourceKind};
+use bivalve_core::{OperationKey, Resource};
+use io_uring::types::Fd;
+
+/// A descriptor that is associated, and who uses it.
+pub(crate) struct Entry {
+    /// Shared with those who look at it, or send a file, while the lock is free.
+    pub(crate) resource: Arc<Resource>,
+    pub(crate) fd: Fd,
+    pub(crate) kind: ResourceKind,
+    /// No new operations; the entry goes with the last one.
+    pub(crate) closing: bool,
+    /// Positioned operations in flight, which have no order.
+    pub(crate) independent: usize,
+    incoming: VecDeque<OperationKey>,
+    outgoing: VecDeque<OperationKey>,
+}
+
+impl Entry {
+    pub(crate) fn new(resource: Resource) -> Self {
+        Self {
+            fd: Fd(raw_fd(&resource)),
+            kind: resource.kind(),
+            resource: Arc::new(resource),
+            closing: false,
+            independent: 0,
+            incoming: VecDeque::new(),
+            outgoing: VecDeque::new(),
+        }
+    }
+
+    /// The operations of one direction, the one that is running first.
+    pub(crate) fn queue(&mut self, direction: Direction) -> &mut VecDeque<OperationKey> {
+        match direction {
+            Direction::In => &mut self.incoming,
+            Direction::Out => &mut self.outgoing,
+        }
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.independent == 0 && self.incoming.is_empty() && self.outgoing.is_empty()
+    }
+}
+
+pub(crate) fn raw_fd(resource: &Resource) -> RawFd {
+    match resource {
+        Resource::File(file) | Resource::Pipe(file) => file.as_raw_fd(),
+        Resource::TcpListener(listener) => listener.as_raw_fd(),
+        Resource::TcpStream(stream) => stream.as_raw_fd(),
+        Resource::UnixListener(listener) => listener.as_raw_fd(),
+        Resource::UnixStream(stream) => stream.as_raw_fd(),
+        _ => -1,
+    }
+}
+
+/// Makes a descriptor wait, as the ring needs it: one that does not is answered with `EAGAIN` instead of being watched.
+pub(crate) fn make_blocking(resource: &Resource) -> io::Result<()> {
+    match resource {
+        Resource::TcpListener(listener) => listener.set_nonblocking(false),
+        Resource::TcpStream(stream) => stream.set_nonblocking(false),
+        Resource::UnixListener(listener) => listener.set_nonblocking(false),
+        Resource::UnixStream(stream) => stream.set_nonblocking(false),
+        Resource::Pipe(pipe) => {
+            let mut nonblocking: libc::c_int = 0;
+            // SAFETY: the descriptor is open, the resource owns it; the call reads one int, which lives until it returns.
+            let done = unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONBIO, &raw mut nonblocking) };
+            if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The resource that a listener has accepted.
+///
+/// # Safety
+///
+/// The descriptor is a connection that the kernel has just handed over, and nobody else owns.
+pub(crate) unsafe fn accepted(listener: &Resource, fd: RawFd) -> Resource {
+    // SAFETY: by the contract of this function, it is ours from here on.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    match listener {
+        Resource::UnixListener(_) => Resource::UnixStream(fd.into()),
+        _ => Resource::TcpStream(net::TcpStream::from(fd)),
+    }
+}

@@ -1,0 +1,153 @@
+//! An operation while the driver has it.
+
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+
+use bivalve_core::driver::Direction;
+use bivalve_core::{Completion, CompletionStatus, Finished, FinishedBuffer, Operation};
+use bytes::{Bytes, BytesMut};
+use io_uring::types::Timespec;
+use socket2::SockAddr;
+
+/// An operation while the driver has it: its buffers, and how far it has come.
+pub(crate) struct InFlight {
+    pub(crate) operation: Operation,
+    pub(crate) place: Place,
+    /// Somebody asked for cancellation: whatever comes next is the end.
+    pub(crate) cancelled: bool,
+    /// Of an operation that goes on: the kernel is told to stop, or has stopped, until the consumer has caught up.
+    pub(crate) pause: Pause,
+    pub(crate) progress: Progress,
+    /// What the kernel reads besides the buffers.
+    pub(crate) scratch: Option<Box<Scratch>>,
+    /// Of a receive that goes on, when the shared buffers have run out.
+    pub(crate) heap: Option<BytesMut>,
+    /// Of a connect: the socket that is to become the handle.
+    pub(crate) socket: Option<OwnedFd>,
+}
+
+/// Where an operation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Behind another of its stream.
+    Behind,
+    /// In the queue of the next turn.
+    Queued,
+    /// With the kernel, which has its memory until the completion comes.
+    Kernel,
+    /// With nobody: it goes on when its consumer asks.
+    Paused,
+}
+
+/// Whether an operation that goes on is held up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pause {
+    /// It is not.
+    No,
+    /// The kernel has been told to stop.
+    Asked,
+    /// Items wait to be taken; it goes on when they have been.
+    Full,
+    /// An error was reported; it goes on when it is asked for more.
+    Failed,
+}
+
+/// How far a send or write has come.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Progress {
+    /// The chunk that is next.
+    pub(crate) chunk: usize,
+    /// Bytes of it that are done.
+    pub(crate) offset: u64,
+    /// Bytes in all.
+    pub(crate) done: usize,
+    pub(crate) stage: Stage,
+}
+
+/// What the kernel is doing for a send.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It sends memory of the chunks.
+    #[default]
+    Bytes,
+    /// It tells when the socket takes more, for `sendfile`.
+    Room,
+    /// It reads a piece of a file into the scratch buffer.
+    Reading,
+    /// It sends that piece; so much of it has gone.
+    Piece { sent: usize },
+}
+
+/// Memory that the kernel reads while it has the operation: boxed, so that it stays where it is.
+pub(crate) struct Scratch {
+    pub(crate) vectors: Vec<libc::iovec>,
+    pub(crate) message: libc::msghdr,
+    pub(crate) time: Timespec,
+    pub(crate) address: Option<SockAddr>,
+    /// A piece of a file on its way to a socket.
+    pub(crate) piece: BytesMut,
+}
+
+// SAFETY: the pointers in `vectors` and `message` are to `vectors` itself and to buffers of the operation that owns the
+// scratch. Only the kernel follows them; our code writes them before each use and never reads them.
+unsafe impl Send for Scratch {}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self {
+            vectors: Vec::new(),
+            // SAFETY: all zeroes is a valid msghdr: null pointers and no lengths.
+            message: unsafe { std::mem::zeroed() },
+            time: Timespec::new(),
+            address: None,
+            piece: BytesMut::new(),
+        }
+    }
+}
+
+impl InFlight {
+    pub(crate) fn new(operation: Operation) -> Self {
+        Self {
+            operation,
+            place: Place::Queued,
+            cancelled: false,
+            pause: Pause::No,
+            progress: Progress::default(),
+            scratch: None,
+            heap: None,
+            socket: None,
+        }
+    }
+
+    pub(crate) fn direction(&self) -> Option<Direction> {
+        self.operation.direction()
+    }
+
+    /// The end, with the buffer.
+    pub(crate) fn finish(self, completion: Completion) -> Finished {
+        self.operation.finish(completion)
+    }
+
+    /// Bytes that are done, and a reason to stop.
+    pub(crate) fn stopped(&self, status: CompletionStatus) -> Completion {
+        Completion::new(self.progress.done, status)
+    }
+}
+
+/// The end of an operation whose memory the kernel has kept: an empty buffer in the place of the one that is leaked.
+pub(crate) fn without_buffer(operation: &Operation) -> Finished {
+    let buffer = match operation {
+        Operation::ReadAt { .. } | Operation::Receive { .. } => FinishedBuffer::Read(BytesMut::new()),
+        Operation::WriteAt { .. } => FinishedBuffer::Write(Bytes::new()),
+        Operation::Send { .. } => FinishedBuffer::Chunks(Vec::new()),
+        Operation::SendFile { range, .. } => FinishedBuffer::File(range.clone()),
+        _ => FinishedBuffer::None,
+    };
+    Finished { completion: Completion::failure(CompletionStatus::CANCELLED), buffer }
+}
+
+impl Scratch {
+    pub(crate) fn address(&mut self, address: SocketAddr) -> &SockAddr {
+        self.address.insert(SockAddr::from(address))
+    }
+}

@@ -1,0 +1,109 @@
+//! The ring itself: the one place that talks to the kernel's queues.
+
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::task::{self, Poll};
+use std::time::Duration;
+
+use io_uring::types::{SubmitArgs, Timespec};
+use io_uring::{EnterFlags, IoUring, cqueue, squeue};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// A ring whose descriptor Tokio watches. Belongs to the turn task, and after [`enable`](Self::enable) to its thread.
+pub(crate) struct Ring {
+    /// Before the ring: it is deregistered first.
+    watch: AsyncFd<RawFd>,
+    ring: IoUring,
+}
+
+impl Ring {
+    /// Needs a Tokio runtime with its I/O driver.
+    pub(crate) fn new(ring: IoUring) -> io::Result<Self> {
+        Ok(Self { watch: watch(&ring)?, ring })
+    }
+
+    /// From here on, the calling thread is the one that submits.
+    pub(crate) fn enable(&mut self) -> io::Result<()> {
+        self.ring.submitter().register_enable_rings()?;
+        // Again: a kernel with `DEFER_TASKRUN` tells a watcher of completions to come only if it began to watch when the
+        // thread was known (seen on Linux 6.18).
+        self.watch = watch(&self.ring)?;
+        Ok(())
+    }
+
+    /// Puts a submission into the queue; `false` if it is full.
+    ///
+    /// # Safety
+    ///
+    /// What the submission points to stays where it is, and the kernel's alone, until its last completion has come.
+    pub(crate) unsafe fn push(&mut self, entry: &squeue::Entry) -> bool {
+        let mut queue = self.ring.submission();
+        // SAFETY: by the contract of this function.
+        unsafe { queue.push(entry) }.is_ok()
+    }
+
+    /// Whether the kernel has to be asked: there are submissions, or completions that it has not made yet.
+    pub(crate) fn needs_enter(&mut self) -> bool {
+        let queue = self.ring.submission();
+        !queue.is_empty() || queue.taskrun() || queue.cq_overflow()
+    }
+
+    /// Submits what is queued, and lets the kernel make its completions; does not wait.
+    pub(crate) fn enter(&mut self) -> io::Result<()> {
+        let ring = &mut self.ring;
+        let count = u32::try_from(ring.submission().len()).unwrap_or(u32::MAX);
+        // SAFETY: the parameters are those of the plain call: a count of submissions, nothing to wait for, no argument.
+        let entered =
+            unsafe { ring.submitter().enter::<libc::sigset_t>(count, 0, EnterFlags::GETEVENTS.bits(), None) };
+        retriable(entered)
+    }
+
+    /// As [`enter`](Self::enter), and waits for a completion, but no longer than this.
+    pub(crate) fn enter_and_wait(&mut self, most: Duration) -> io::Result<()> {
+        let time = Timespec::from(most);
+        let arguments = SubmitArgs::new().timespec(&time);
+        retriable(self.ring.submitter().submit_with_args(1, &arguments))
+    }
+
+    /// The completions that are there.
+    pub(crate) fn completions(&mut self) -> cqueue::CompletionQueue<'_> {
+        self.ring.completion()
+    }
+
+    /// `Pending` when the task will be woken by the next completion. `Ready` when one may have come: look, and ask again.
+    pub(crate) fn poll_quiet(&self, task: &mut task::Context<'_>) -> Poll<io::Result<()>> {
+        match self.watch.poll_read_ready(task) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(mut guard)) => {
+                // Before the next look at the queue, so that a completion after the look is a new edge.
+                guard.clear_ready();
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+        }
+    }
+
+    /// Forgets the provided buffers.
+    pub(crate) fn unregister_buffers(&self) -> io::Result<()> {
+        self.ring.submitter().unregister_buf_ring(crate::buffers::GROUP)
+    }
+}
+
+fn watch(ring: &IoUring) -> io::Result<AsyncFd<RawFd>> {
+    // SAFETY: the ring owns the descriptor, which stays the same and open until the ring is dropped; `Ring` drops what
+    // watches it before.
+    Ok(unsafe { AsyncFd::register_with_interest(ring.as_raw_fd(), Interest::READABLE) }?)
+}
+
+/// What passes by itself: a signal, a completion queue that has to be drained first, memory that is short for a moment,
+/// a wait that was long enough.
+fn retriable(entered: io::Result<usize>) -> io::Result<()> {
+    match entered {
+        Ok(_) => Ok(()),
+        Err(error) => match error.raw_os_error() {
+            Some(libc::EINTR | libc::EBUSY | libc::EAGAIN | libc::ETIME) => Ok(()),
+            _ => Err(error),
+        },
+    }
+}

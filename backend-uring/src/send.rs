@@ -1,0 +1,241 @@
+//! Sends: which piece is next, and how it goes out.
+//!
+//! Runs of bytes go out together, up to [`VECTORS`] chunks in one call. Of a file, up to [`SENDFILE`] bytes that are in the
+//! page cache go out by `sendfile(2)`, which copies nothing; it is called between two turns of the ring, without the lock.
+//! Everything else is read into memory by the ring, which waits for the disk where it has to, and sent from there:
+//! measured, that is faster for large ranges, and it never makes the thread wait.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
+
+use bivalve_core::{EntityChunk, FileRange, Operation, Resource};
+use io_uring::types::Fd;
+use io_uring::{opcode, squeue};
+
+use crate::in_flight::{InFlight, Scratch, Stage};
+
+/// What a send does next.
+pub(crate) enum Next {
+    /// Nothing: all of it has gone.
+    Done,
+    /// The kernel sends or reads.
+    Submit(squeue::Entry),
+    /// `sendfile(2)`, outside the lock.
+    SendFile { file: Arc<File>, offset: u64, len: usize },
+}
+
+/// The most chunks in one call: the kernel's `UIO_MAXIOV`.
+const VECTORS: usize = 1024;
+
+/// The most bytes in one call: what fits a completion's result, and the kernel's own limit of a transfer.
+pub(crate) const TRANSFER: usize = 0x7fff_f000;
+
+/// Files up to this size go by `sendfile`.
+const SENDFILE: u64 = 128 * 1024;
+
+/// Larger ones are read and sent in pieces of this size.
+const PIECE: usize = 256 * 1024;
+
+/// The next step of a `Send` or `SendFile`.
+pub(crate) fn next(in_flight: &mut InFlight, fd: Fd, is_pipe: bool, spare: &mut Vec<Box<Scratch>>) -> Next {
+    if let Stage::Piece { sent } = in_flight.progress.stage {
+        let piece = &in_flight.scratch.get_or_insert_default().piece[sent..];
+        if !piece.is_empty() {
+            return Next::Submit(send(fd, is_pipe, piece));
+        }
+        in_flight.progress.stage = Stage::Bytes;
+    }
+    let progress = &mut in_flight.progress;
+    let chunks = match &in_flight.operation {
+        Operation::Send { chunks, .. } => chunks.as_slice(),
+        Operation::SendFile { range, .. } => {
+            return next_of_file(range, in_flight_file(&mut in_flight.scratch, progress, spare), is_pipe);
+        }
+        _ => return Next::Done,
+    };
+    while let Some(chunk) = chunks.get(progress.chunk) {
+        if chunk.len() > progress.offset {
+            break;
+        }
+        progress.chunk += 1;
+        progress.offset = 0;
+    }
+    match chunks.get(progress.chunk) {
+        None => Next::Done,
+        Some(EntityChunk::File(range)) => {
+            next_of_file(range, in_flight_file(&mut in_flight.scratch, progress, spare), is_pipe)
+        }
+        Some(EntityChunk::Bytes(first)) => {
+            progress.stage = Stage::Bytes;
+            // Less than the chunk's length, which is a usize.
+            let first = &first[usize::try_from(progress.offset).unwrap_or(usize::MAX)..];
+            let more = matches!(chunks.get(progress.chunk + 1), Some(EntityChunk::Bytes(_)));
+            if !more {
+                return Next::Submit(send(fd, is_pipe, first));
+            }
+            let scratch = in_flight.scratch.get_or_insert_with(|| spare.pop().unwrap_or_default());
+            gather(scratch, first, &chunks[progress.chunk + 1..]);
+            Next::Submit(send_vectors(fd, is_pipe, scratch))
+        }
+        // A kind of chunk that this driver does not know: core added one, and this crate was not told.
+        Some(_) => Next::Done,
+    }
+}
+
+/// What [`next_of_file`] needs of the operation, besides the range.
+struct FileState<'a> {
+    scratch: &'a mut Option<Box<Scratch>>,
+    progress: &'a mut crate::in_flight::Progress,
+    spare: &'a mut Vec<Box<Scratch>>,
+}
+
+fn in_flight_file<'a>(
+    scratch: &'a mut Option<Box<Scratch>>,
+    progress: &'a mut crate::in_flight::Progress,
+    spare: &'a mut Vec<Box<Scratch>>,
+) -> FileState<'a> {
+    FileState { scratch, progress, spare }
+}
+
+fn next_of_file(range: &FileRange, state: FileState<'_>, is_pipe: bool) -> Next {
+    let left = range.len().saturating_sub(state.progress.offset);
+    if left == 0 {
+        return Next::Done;
+    }
+    let offset = range.offset() + state.progress.offset;
+    if left <= SENDFILE && !is_pipe && state.progress.stage != Stage::Reading {
+        // At most SENDFILE.
+        let len = usize::try_from(left).unwrap_or(PIECE);
+        return Next::SendFile { file: Arc::clone(range.file()), offset, len };
+    }
+    state.progress.stage = Stage::Reading;
+    let scratch = state.scratch.get_or_insert_with(|| state.spare.pop().unwrap_or_default());
+    let piece = &mut scratch.piece;
+    piece.clear();
+    piece.reserve(PIECE);
+    let len = u32::try_from(left.min(PIECE as u64)).unwrap_or(u32::MAX);
+    let place = piece.spare_capacity_mut().as_mut_ptr().cast();
+    let file = Fd(range.file().as_raw_fd());
+    Next::Submit(opcode::Read::new(file, place, len).offset(offset).build())
+}
+
+fn send(fd: Fd, is_pipe: bool, bytes: &[u8]) -> squeue::Entry {
+    let len = u32::try_from(bytes.len().min(TRANSFER)).unwrap_or(u32::MAX);
+    if is_pipe {
+        return opcode::Write::new(fd, bytes.as_ptr(), len).offset(NO_OFFSET).build();
+    }
+    opcode::Send::new(fd, bytes.as_ptr(), len).flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL).build()
+}
+
+fn send_vectors(fd: Fd, is_pipe: bool, scratch: &mut Scratch) -> squeue::Entry {
+    let vectors = scratch.vectors.as_ptr();
+    if is_pipe {
+        // At most VECTORS.
+        let count = u32::try_from(scratch.vectors.len()).unwrap_or(u32::MAX);
+        return opcode::Writev::new(fd, vectors, count).offset(NO_OFFSET).build();
+    }
+    scratch.message.msg_iov = vectors.cast_mut();
+    scratch.message.msg_iovlen = scratch.vectors.len();
+    let flags = (libc::MSG_WAITALL | libc::MSG_NOSIGNAL).cast_unsigned();
+    opcode::SendMsg::new(fd, &raw const scratch.message).flags(flags).build()
+}
+
+/// Writes the vectors of a run of bytes.
+fn gather(scratch: &mut Scratch, first: &[u8], rest: &[EntityChunk]) {
+    scratch.vectors.clear();
+    let mut room = TRANSFER;
+    let run = rest.iter().map_while(|chunk| match chunk {
+        EntityChunk::Bytes(bytes) => Some(&bytes[..]),
+        _ => None,
+    });
+    for bytes in std::iter::once(first).chain(run) {
+        if scratch.vectors.len() == VECTORS || room == 0 {
+            break;
+        }
+        if !bytes.is_empty() {
+            let len = bytes.len().min(room);
+            room -= len;
+            scratch.vectors.push(libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: len });
+        }
+    }
+}
+
+/// Counts bytes that have gone, over as many chunks as they reach.
+pub(crate) fn advance(in_flight: &mut InFlight, bytes: usize) {
+    let progress = &mut in_flight.progress;
+    progress.done += bytes;
+    progress.offset += bytes as u64;
+    if let Operation::Send { chunks, .. } = &in_flight.operation {
+        while let Some(chunk) = chunks.get(progress.chunk).filter(|chunk| chunk.len() <= progress.offset) {
+            progress.offset -= chunk.len();
+            progress.chunk += 1;
+        }
+    }
+}
+
+/// How a `sendfile` went.
+pub(crate) enum Sent {
+    /// So many bytes; 0 is the end of the file.
+    Bytes(usize),
+    /// The file is not in memory: let the ring read it.
+    NotCached,
+    /// The socket takes no more now.
+    Full,
+    /// An errno.
+    Failed(i32),
+}
+
+/// Sends a piece of a file that is in the page cache to a socket, as much as it takes now.
+pub(crate) fn send_file(socket: &Resource, file: &File, offset: u64, len: usize) -> Sent {
+    let (Ok(mut start), fd) = (i64::try_from(offset), crate::handles::raw_fd(socket)) else {
+        return Sent::Failed(libc::EINVAL);
+    };
+    if !is_cached(file, start, len) {
+        return Sent::NotCached;
+    }
+    // The ring needs descriptors that wait, `sendfile` must not: so it is told for the length of this call.
+    if let Err(errno) = set_nonblocking(fd, true) {
+        return Sent::Failed(errno);
+    }
+    // SAFETY: both descriptors are open as long as the references to their owners; the call writes the offset, a local.
+    let sent = unsafe { libc::sendfile(fd, file.as_raw_fd(), &raw mut start, len) };
+    let errno = if sent < 0 { last_errno() } else { 0 };
+    if let Err(errno) = set_nonblocking(fd, false) {
+        return Sent::Failed(errno);
+    }
+    match usize::try_from(sent) {
+        Ok(bytes) => Sent::Bytes(bytes),
+        Err(_) if matches!(errno, libc::EAGAIN | libc::EINTR) => Sent::Full,
+        // A file that has no pages to send: let the ring read it.
+        Err(_) if errno == libc::EINVAL => Sent::NotCached,
+        Err(_) => Sent::Failed(errno),
+    }
+}
+
+/// Whether the first and the last byte are in the page cache: between them lies no more than the kernel reads ahead.
+fn is_cached(file: &File, start: i64, len: usize) -> bool {
+    let last = start.saturating_add(i64::try_from(len).unwrap_or(i64::MAX)).saturating_sub(1);
+    [start, last].into_iter().all(|at| {
+        let mut byte = 0_u8;
+        let vector = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+        // SAFETY: the descriptor is open as long as `file`; the vector names one byte, a local that outlives the call.
+        let read = unsafe { libc::preadv2(file.as_raw_fd(), &raw const vector, 1, at, libc::RWF_NOWAIT) };
+        // 0 is beyond the end, for `sendfile` to find.
+        read >= 0
+    })
+}
+
+fn set_nonblocking(fd: RawFd, nonblocking: bool) -> Result<(), i32> {
+    let mut flag = libc::c_int::from(nonblocking);
+    // SAFETY: the descriptor is open, its owner is borrowed by the caller; the call reads one int, a local.
+    if unsafe { libc::ioctl(fd, libc::FIONBIO, &raw mut flag) } == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+fn last_errno() -> i32 {
+    io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
+}
+
+/// "At the current position", which is all that a pipe has.
+pub(crate) const NO_OFFSET: u64 = u64::MAX;

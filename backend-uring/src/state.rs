@@ -1,0 +1,372 @@
+//! The driver's state: what is asked of it, and what each completion means.
+//!
+//! Nothing in here makes a system call on the hot path or waits; it is all behind one lock ([`Shared`](crate::shared)). What
+//! must not happen under that lock, waking tasks and dropping what belongs to callers, is collected in [`Effects`].
+
+mod complete;
+mod effects;
+mod start;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::Waker;
+
+use bivalve_core::driver::{Abandoned, Direction, OperationTable, Slots};
+use bivalve_core::{
+    Completion, CompletionStatus, Finished, FinishedBuffer, Handle, Operation, OperationKey, Rejected,
+    Resource,
+};
+
+pub(crate) use self::complete::Arrived;
+pub(crate) use self::effects::Effects;
+pub(crate) use self::start::{Start, is_internal};
+use crate::Features;
+use crate::handles::Entry;
+use crate::in_flight::{InFlight, Pause, Place, Scratch, without_buffer};
+
+/// What is asked of the driver, and how far it is.
+pub(crate) struct State {
+    number: u32,
+    features: Features,
+    pub(crate) operations: OperationTable<InFlight>,
+    handles: Slots<Entry>,
+    /// To be started, or continued, by the next turn.
+    queue: VecDeque<OperationKey>,
+    /// With the kernel, and to be cancelled there by the next turn.
+    cancels: VecDeque<OperationKey>,
+    spare: Vec<Box<Scratch>>,
+    /// The turn task, once it has run.
+    turn: Option<Waker>,
+    /// The turn task will run without being woken again.
+    scheduled: bool,
+    closed: bool,
+}
+
+/// Items of one receive that wait to be taken before the kernel is told to stop. What is under way still comes: at most
+/// 32 more, the kernel's limit for one run of a multishot receive.
+const AHEAD: usize = 8;
+
+/// The same for connections.
+const AHEAD_ACCEPTED: usize = 64;
+
+impl State {
+    pub(crate) fn new(features: Features) -> Self {
+        Self {
+            number: Handle::next_driver(),
+            features,
+            operations: OperationTable::default(),
+            handles: Slots::default(),
+            queue: VecDeque::new(),
+            cancels: VecDeque::new(),
+            spare: Vec::new(),
+            turn: None,
+            scheduled: false,
+            closed: false,
+        }
+    }
+
+    pub(crate) fn associate(&mut self, resource: Resource) -> Result<Handle, Resource> {
+        if self.closed {
+            return Err(resource);
+        }
+        let (index, generation) = self.handles.insert(Entry::new(resource));
+        Ok(Handle::new(self.number, index, generation))
+    }
+
+    pub(crate) fn resource(&self, handle: Handle) -> Option<Arc<Resource>> {
+        self.entry(handle).filter(|entry| !entry.closing).map(|entry| Arc::clone(&entry.resource))
+    }
+
+    /// Takes an operation. `prepare` adds what the operation needs that is not in it.
+    pub(crate) fn submit(
+        &mut self,
+        operation: Operation,
+        prepare: impl FnOnce(&mut InFlight),
+    ) -> Result<OperationKey, Rejected> {
+        if self.closed {
+            return Err(Rejected::new(operation, CompletionStatus::CANCELLED));
+        }
+        if let Some(handle) = operation.handle() {
+            let able = |entry: &&Entry| !entry.closing && entry.kind.can(&operation);
+            if self.entry(handle).filter(able).is_none() {
+                return Err(Rejected::new(operation, CompletionStatus::INVALID_HANDLE));
+            }
+        }
+        if let Err(status) = operation.check() {
+            return Err(Rejected::new(operation, status));
+        }
+        let (handle, direction) = (operation.handle(), operation.direction());
+        let mut in_flight = InFlight::new(operation);
+        prepare(&mut in_flight);
+        let key = self.operations.insert(in_flight);
+        if let Some(entry) = handle.and_then(|handle| self.entry_mut(handle)) {
+            match direction {
+                Some(direction) => {
+                    let queue = entry.queue(direction);
+                    queue.push_back(key);
+                    if queue.len() > 1 {
+                        self.set_place(key, Place::Behind);
+                        return Ok(key);
+                    }
+                }
+                None => entry.independent += 1,
+            }
+        }
+        self.queue.push_back(key);
+        Ok(key)
+    }
+
+    pub(crate) fn cancel(&mut self, key: OperationKey, fx: &mut Effects) {
+        let Some(in_flight) = self.operations.get_mut(key) else { return };
+        if std::mem::replace(&mut in_flight.cancelled, true) {
+            return;
+        }
+        match in_flight.place {
+            Place::Kernel => self.cancels.push_back(key),
+            Place::Behind | Place::Queued | Place::Paused => self.conclude_cancelled(key, fx),
+        }
+    }
+
+    pub(crate) fn abandon(&mut self, key: OperationKey, fx: &mut Effects) {
+        let Abandoned { running, unheard, waker } = self.operations.abandon(key);
+        fx.stale.extend(waker);
+        for finished in unheard {
+            self.discard(finished, fx);
+        }
+        if running {
+            self.cancel(key, fx);
+        }
+    }
+
+    pub(crate) fn close(&mut self, handle: Handle, fx: &mut Effects) {
+        let Some(entry) = self.entry_mut(handle) else { return };
+        if std::mem::replace(&mut entry.closing, true) {
+            return;
+        }
+        let mut keys: Vec<OperationKey> = entry.queue(Direction::In).iter().copied().collect();
+        keys.extend(entry.queue(Direction::Out).iter());
+        if entry.independent > 0 {
+            let own = |in_flight: &InFlight| {
+                in_flight.operation.handle() == Some(handle) && in_flight.direction().is_none()
+            };
+            keys.extend(
+                self.operations.running().filter(|(_, in_flight)| own(in_flight)).map(|(key, _)| key),
+            );
+        }
+        // From the back, so that none starts only to be cancelled.
+        for key in keys.into_iter().rev() {
+            self.cancel(key, fx);
+        }
+        self.forget_if_idle(handle, fx);
+    }
+
+    pub(crate) fn shut_down(&mut self, fx: &mut Effects) {
+        self.closed = true;
+        let handles: Vec<Handle> = (self.handles.iter())
+            .map(|(index, generation, _)| Handle::new(self.number, index, generation))
+            .collect();
+        for handle in handles {
+            self.close(handle, fx);
+        }
+        let keys: Vec<OperationKey> = self.operations.running().map(|(key, _)| key).collect();
+        for key in keys {
+            self.cancel(key, fx);
+        }
+    }
+
+    /// The ring is gone: what the kernel may still write to is leaked, everything else ends.
+    pub(crate) fn abort(&mut self, fx: &mut Effects) {
+        self.shut_down(fx);
+        let keys: Vec<OperationKey> = self.operations.running().map(|(key, _)| key).collect();
+        for key in keys {
+            let Some(in_flight) = self.operations.take(key) else { continue };
+            let finished = without_buffer(&in_flight.operation);
+            let multishot = in_flight.operation.is_multishot();
+            // Not freed under the kernel: it has the addresses of the buffers in there.
+            Box::leak(Box::new(in_flight));
+            if multishot {
+                self.push(key, finished, fx);
+                fx.wakers.extend(self.operations.end(key));
+            } else {
+                self.deliver(key, finished, fx);
+            }
+        }
+    }
+
+    /// After a shutdown: nothing is left to wait for.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.closed && self.handles.is_empty() && self.operations.running().next().is_none()
+    }
+
+    /// Whether the kernel has an operation.
+    pub(crate) fn is_in_kernel(&self) -> bool {
+        self.operations.running().any(|(_, in_flight)| in_flight.place == Place::Kernel)
+    }
+
+    pub(crate) fn open_handles(&self) -> usize {
+        self.handles.len()
+    }
+
+    /// After an item was taken: lets an operation that was held up go on.
+    pub(crate) fn resume(&mut self, key: OperationKey, asked: bool) {
+        let queued = self.operations.queued(key);
+        let Some(in_flight) = self.operations.get_mut(key) else { return };
+        let on = match in_flight.pause {
+            Pause::Full => queued == 0,
+            Pause::Failed => asked && queued == 0,
+            Pause::No | Pause::Asked => false,
+        };
+        if on && in_flight.place == Place::Paused {
+            in_flight.pause = Pause::No;
+            in_flight.place = Place::Queued;
+            self.queue.push_back(key);
+        }
+    }
+
+    /// The turn begins: whoever asks for something from now on wakes it again.
+    pub(crate) fn begin_turn(&mut self, waker: &Waker, fx: &mut Effects) {
+        self.scheduled = false;
+        if !self.turn.as_ref().is_some_and(|turn| turn.will_wake(waker)) {
+            fx.stale.extend(self.turn.replace(waker.clone()));
+        }
+    }
+
+    /// Whether the turn has something to do.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.queue.is_empty() || !self.cancels.is_empty()
+    }
+
+    /// Whom to wake for the work there is, unless that was done already.
+    pub(crate) fn signal(&mut self) -> Option<Waker> {
+        let due = self.has_work() || (self.closed && self.is_drained());
+        if self.scheduled || !due {
+            return None;
+        }
+        self.scheduled = self.turn.is_some();
+        self.turn.clone()
+    }
+
+    fn conclude_cancelled(&mut self, key: OperationKey, fx: &mut Effects) {
+        let Some(in_flight) = self.operations.get_mut(key) else { return };
+        if in_flight.operation.is_multishot() {
+            self.end(key, Some(CompletionStatus::CANCELLED), fx);
+        } else {
+            let completion = in_flight.stopped(CompletionStatus::CANCELLED);
+            self.finish(key, completion, None, fx);
+        }
+    }
+
+    /// The end of an operation that ends once; with a buffer that is not its own, or the one it owns.
+    fn finish(
+        &mut self,
+        key: OperationKey,
+        completion: Completion,
+        buffer: Option<FinishedBuffer>,
+        fx: &mut Effects,
+    ) {
+        let Some(mut in_flight) = self.operations.take(key) else { return };
+        self.keep_scratch(in_flight.scratch.take());
+        let (handle, direction) = (in_flight.operation.handle(), in_flight.direction());
+        let finished = match buffer {
+            Some(buffer) => Finished { completion, buffer },
+            None => in_flight.finish(completion),
+        };
+        self.deliver(key, finished, fx);
+        self.release(key, handle, direction, fx);
+    }
+
+    /// The end of an operation that goes on, with a last item if it did not end well.
+    fn end(&mut self, key: OperationKey, status: Option<CompletionStatus>, fx: &mut Effects) {
+        if let Some(status) = status {
+            self.push(key, Finished::bare(Completion::failure(status)), fx);
+        }
+        let Some(in_flight) = self.operations.take(key) else { return };
+        self.keep_scratch(in_flight.scratch);
+        fx.wakers.extend(self.operations.end(key));
+        self.release(key, in_flight.operation.handle(), in_flight.operation.direction(), fx);
+    }
+
+    fn push(&mut self, key: OperationKey, item: Finished, fx: &mut Effects) {
+        match self.operations.push(key, item) {
+            Ok(waker) => fx.wakers.extend(waker),
+            Err(unheard) => self.discard(unheard, fx),
+        }
+    }
+
+    fn deliver(&mut self, key: OperationKey, finished: Finished, fx: &mut Effects) {
+        match self.operations.finish(key, finished) {
+            Ok(waker) => fx.wakers.extend(waker),
+            Err(unheard) => self.discard(unheard, fx),
+        }
+    }
+
+    /// Nobody hears it: a connection in it is closed.
+    fn discard(&mut self, unheard: Finished, fx: &mut Effects) {
+        match unheard.buffer {
+            FinishedBuffer::Handle(handle) => self.close(handle, fx),
+            buffer => fx.buffers.push(buffer),
+        }
+    }
+
+    /// An operation has left its handle: the next of its stream starts, or a closed handle goes.
+    fn release(
+        &mut self,
+        key: OperationKey,
+        handle: Option<Handle>,
+        direction: Option<Direction>,
+        fx: &mut Effects,
+    ) {
+        let Some(handle) = handle else { return };
+        let Some(entry) = self.entry_mut(handle) else { return };
+        match direction {
+            None => entry.independent -= 1,
+            Some(direction) => {
+                let queue = entry.queue(direction);
+                if queue.front() == Some(&key) {
+                    queue.pop_front();
+                    if let Some(next) = queue.front().copied() {
+                        self.set_place(next, Place::Queued);
+                        self.queue.push_back(next);
+                    }
+                } else {
+                    queue.retain(|other| *other != key);
+                }
+            }
+        }
+        self.forget_if_idle(handle, fx);
+    }
+
+    fn forget_if_idle(&mut self, handle: Handle, fx: &mut Effects) {
+        if self.entry(handle).is_some_and(|entry| entry.closing && entry.is_idle()) {
+            let entry = self.handles.remove(handle.index(), handle.generation());
+            fx.resources.extend(entry.map(|entry| entry.resource));
+        }
+    }
+
+    fn keep_scratch(&mut self, scratch: Option<Box<Scratch>>) {
+        // Pieces of files are large: a few are kept, for the few that are sent at one moment.
+        if let Some(scratch) = scratch.filter(|scratch| {
+            self.spare.len() < if scratch.piece.capacity() == 0 { SPARE } else { SPARE_WITH_PIECE }
+        }) {
+            self.spare.push(scratch);
+        }
+    }
+
+    fn set_place(&mut self, key: OperationKey, place: Place) {
+        if let Some(in_flight) = self.operations.get_mut(key) {
+            in_flight.place = place;
+        }
+    }
+
+    fn entry(&self, handle: Handle) -> Option<&Entry> {
+        self.handles.get(handle.index(), handle.generation()).filter(|_| handle.driver() == self.number)
+    }
+
+    fn entry_mut(&mut self, handle: Handle) -> Option<&mut Entry> {
+        let own = handle.driver() == self.number;
+        self.handles.get_mut(handle.index(), handle.generation()).filter(|_| own)
+    }
+}
+
+const SPARE: usize = 256;
+const SPARE_WITH_PIECE: usize = 8;

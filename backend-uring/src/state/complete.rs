@@ -1,0 +1,341 @@
+//! What a completion means.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use bivalve_core::driver::LeasePool;
+use bivalve_core::{
+    Completion, CompletionStatus, Finished, FinishedBuffer, Handle, Operation, OperationKey, Resource,
+};
+use bytes::BytesMut;
+use io_uring::{cqueue, opcode, types};
+
+use super::start::{Start, key, user_data};
+use super::{AHEAD, AHEAD_ACCEPTED, Effects, State};
+use crate::buffers::Buffers;
+use crate::handles;
+use crate::in_flight::{InFlight, Pause, Place, Stage};
+use crate::send::{self, Sent};
+
+/// A completion, and where the buffers are that it may name.
+pub(crate) struct Arrived<'a> {
+    pub(crate) user_data: u64,
+    pub(crate) result: i32,
+    pub(crate) flags: u32,
+    pub(crate) buffers: &'a mut Buffers,
+    pub(crate) heap: &'a Arc<LeasePool>,
+}
+
+impl State {
+    /// Takes note of a completion.
+    pub(crate) fn complete(&mut self, arrived: Arrived<'_>, fx: &mut Effects) {
+        let key = key(arrived.user_data);
+        let more = cqueue::more(arrived.flags);
+        let Some(in_flight) = self.operations.get_mut(key) else { return };
+        if !more {
+            in_flight.place = Place::Queued;
+        }
+        match &mut in_flight.operation {
+            Operation::AcceptMany { .. } => return self.accepted_one(key, arrived.result, more, fx),
+            Operation::ReceiveMany { .. } => return self.received_one(key, arrived, more, fx),
+            _ => {}
+        }
+        // It was interrupted before it did anything.
+        if arrived.result == -libc::EINTR && !in_flight.cancelled {
+            self.queue.push_back(key);
+            return;
+        }
+        let moved = match usize::try_from(arrived.result) {
+            Ok(moved) => moved,
+            Err(_) => return self.failed(key, -arrived.result, fx),
+        };
+        match &mut in_flight.operation {
+            Operation::ReadAt { buffer, .. } | Operation::Receive { buffer, .. } => {
+                // SAFETY: the kernel has written so many bytes behind the buffer's length and is done with it; it was told no
+                // more than the spare capacity.
+                unsafe { buffer.set_len(buffer.len() + moved) };
+                self.finish(key, Completion::success(moved), None, fx);
+            }
+            Operation::WriteAt { .. } => {
+                in_flight.progress.done += moved;
+                self.go_on(key, moved == 0, fx);
+            }
+            Operation::Send { .. } | Operation::SendFile { .. } => self.sent(key, moved, fx),
+            Operation::Accept { handle } => {
+                let handle = *handle;
+                let accepted = self.adopt(handle, arrived.result, fx);
+                self.finish_with_handle(key, accepted, fx);
+            }
+            Operation::Connect { .. } => {
+                let Some(socket) = in_flight.socket.take() else { return };
+                let connected = self.insert(Resource::TcpStream(socket.into()), fx);
+                self.finish_with_handle(key, connected, fx);
+            }
+            _ => self.finish(key, Completion::success(moved), None, fx),
+        }
+    }
+
+    /// The kernel was asked by `sendfile`, outside the lock.
+    pub(crate) fn sent_file(&mut self, key: OperationKey, sent: Sent, fx: &mut Effects) -> Start {
+        let Some(in_flight) = self.operations.get_mut(key) else { return Start::Nothing };
+        in_flight.place = Place::Queued;
+        in_flight.progress.stage = Stage::Bytes;
+        if in_flight.cancelled {
+            if let Sent::Bytes(bytes) = sent {
+                send::advance(in_flight, bytes);
+            }
+            self.go_on(key, false, fx);
+            return Start::Nothing;
+        }
+        match sent {
+            Sent::Bytes(0) => {
+                let completion = in_flight.stopped(CompletionStatus::END_OF_FILE);
+                self.finish(key, completion, None, fx);
+            }
+            Sent::Bytes(bytes) => {
+                send::advance(in_flight, bytes);
+                self.queue.push_back(key);
+            }
+            Sent::NotCached => {
+                in_flight.progress.stage = Stage::Reading;
+                self.queue.push_back(key);
+            }
+            Sent::Full => {
+                in_flight.progress.stage = Stage::Room;
+                in_flight.place = Place::Kernel;
+                let handle = in_flight.operation.handle();
+                let fd = handle.and_then(|handle| self.entry(handle)).map_or(types::Fd(-1), |entry| entry.fd);
+                let events = u32::from(libc::POLLOUT.cast_unsigned());
+                return Start::Submit(opcode::PollAdd::new(fd, events).build().user_data(user_data(key)));
+            }
+            Sent::Failed(errno) => self.failed(key, errno, fx),
+        }
+        Start::Nothing
+    }
+
+    fn finish_with_handle(&mut self, key: OperationKey, handle: Option<Handle>, fx: &mut Effects) {
+        let completion = match handle {
+            Some(_) => Completion::success(0),
+            None => Completion::failure(CompletionStatus::CANCELLED),
+        };
+        self.finish(key, completion, handle.map(FinishedBuffer::Handle), fx);
+    }
+
+    fn failed(&mut self, key: OperationKey, errno: i32, fx: &mut Effects) {
+        let Some(in_flight) = self.operations.get_mut(key) else { return };
+        if matches!(in_flight.operation, Operation::Timer { .. }) && errno == libc::ETIME {
+            return self.finish(key, Completion::success(0), None, fx);
+        }
+        let errno = if errno == libc::EINTR { libc::ECANCELED } else { errno };
+        let completion = in_flight.stopped(status(errno));
+        self.finish(key, completion, None, fx);
+    }
+
+    /// A send has moved bytes, read a piece of a file, or may go on.
+    fn sent(&mut self, key: OperationKey, moved: usize, fx: &mut Effects) {
+        let Some(in_flight) = self.operations.get_mut(key) else { return };
+        let nothing = match in_flight.progress.stage {
+            Stage::Room => {
+                in_flight.progress.stage = Stage::Bytes;
+                false
+            }
+            Stage::Bytes => {
+                send::advance(in_flight, moved);
+                moved == 0
+            }
+            Stage::Reading if moved == 0 => {
+                let completion = in_flight.stopped(CompletionStatus::END_OF_FILE);
+                return self.finish(key, completion, None, fx);
+            }
+            Stage::Reading => {
+                let piece = &mut in_flight.scratch.get_or_insert_default().piece;
+                // SAFETY: the kernel has written so many bytes from the start of the empty piece and is done with it; it was told
+                // no more than its capacity.
+                unsafe { piece.set_len(moved) };
+                in_flight.progress.stage = Stage::Piece { sent: 0 };
+                false
+            }
+            Stage::Piece { sent } => {
+                in_flight.progress.stage = Stage::Piece { sent: sent + moved };
+                // The stage knows how much of the piece is left; the range is counted here.
+                send::advance(in_flight, moved);
+                moved == 0
+            }
+        };
+        self.go_on(key, nothing, fx);
+    }
+
+    /// More is to be done, unless somebody has cancelled. A call that moved nothing would be repeated for ever.
+    fn go_on(&mut self, key: OperationKey, moved_nothing: bool, fx: &mut Effects) {
+        let Some(in_flight) = self.operations.get_mut(key) else { return };
+        let stopped = if moved_nothing {
+            Some(CompletionStatus::UNSPECIFIED)
+        } else if in_flight.cancelled && !is_whole(in_flight) {
+            Some(CompletionStatus::CANCELLED)
+        } else {
+            None
+        };
+        match stopped {
+            None => self.queue.push_back(key),
+            Some(status) => {
+                let completion = in_flight.stopped(status);
+                self.finish(key, completion, None, fx);
+            }
+        }
+    }
+
+    fn accepted_one(&mut self, key: OperationKey, result: i32, more: bool, fx: &mut Effects) {
+        let Some(in_flight) = self.operations.get_mut(key) else { return };
+        let (cancelled, handle) = (in_flight.cancelled, in_flight.operation.handle());
+        if let Some(accepted) = handle.and_then(|handle| self.adopt(handle, result, fx)) {
+            let item =
+                Finished { completion: Completion::success(0), buffer: FinishedBuffer::Handle(accepted) };
+            self.push(key, item, fx);
+        }
+        if more {
+            return self.pause_if_full(key, AHEAD_ACCEPTED);
+        }
+        match -result {
+            _ if cancelled => self.end(key, Some(CompletionStatus::CANCELLED), fx),
+            libc::EINTR => self.queue.push_back(key),
+            libc::ECANCELED => self.hold(key, Pause::Full),
+            errno if errno > 0 => {
+                self.push(key, Finished::bare(Completion::failure(status(errno))), fx);
+                self.hold(key, Pause::Failed);
+            }
+            _ => self.rearm(key, AHEAD_ACCEPTED),
+        }
+    }
+
+    fn received_one(&mut self, key: OperationKey, arrived: Arrived<'_>, more: bool, fx: &mut Effects) {
+        let Arrived { result, flags, buffers, heap, .. } = arrived;
+        let selected = cqueue::buffer_select(flags);
+        let Some(in_flight) = self.operations.get_mut(key) else { return };
+        let cancelled = in_flight.cancelled;
+        let own = if more { None } else { in_flight.heap.take() };
+        let received = usize::try_from(result).unwrap_or(0);
+        let lease = match (received, selected, own) {
+            (0, Some(id), _) => {
+                buffers.put_back(id);
+                None
+            }
+            (0, None, own) => {
+                own.into_iter().for_each(|buffer| heap.put_back(buffer));
+                None
+            }
+            (_, Some(id), _) => buffers.take(id, received),
+            (_, None, Some(mut buffer)) => {
+                // SAFETY: the kernel has written so many bytes from the start of the empty buffer and is done with it; it was told no
+                // more than its capacity.
+                unsafe { buffer.set_len(received) };
+                Some(heap.lease(buffer))
+            }
+            (_, None, None) => None,
+        };
+        if let Some(lease) = lease {
+            let item =
+                Finished { completion: Completion::success(received), buffer: FinishedBuffer::Lease(lease) };
+            self.push(key, item, fx);
+        }
+        if more {
+            return self.pause_if_full(key, AHEAD);
+        }
+        match result.cmp(&0) {
+            Ordering::Equal => self.end(key, None, fx),
+            _ if cancelled => self.end(key, Some(CompletionStatus::CANCELLED), fx),
+            Ordering::Greater => self.rearm(key, AHEAD),
+            Ordering::Less => match -result {
+                libc::EINTR => self.queue.push_back(key),
+                // The shared buffers have run out. This one gets its own, so that it never waits for others to drop theirs.
+                libc::ENOBUFS => {
+                    self.set_heap(key, heap.take());
+                    self.queue.push_back(key);
+                }
+                libc::ECANCELED => self.hold(key, Pause::Full),
+                errno => self.end(key, Some(status(errno)), fx),
+            },
+        }
+    }
+
+    /// The kernel goes on by itself; it is told to stop when the consumer is behind.
+    fn pause_if_full(&mut self, key: OperationKey, most: usize) {
+        let full = self.operations.queued(key) >= most;
+        if let Some(in_flight) =
+            self.operations.get_mut(key).filter(|in_flight| full && in_flight.pause == Pause::No)
+        {
+            in_flight.pause = Pause::Asked;
+            self.cancels.push_back(key);
+        }
+    }
+
+    /// The kernel has stopped by itself: it is asked again when the consumer is not behind.
+    fn rearm(&mut self, key: OperationKey, most: usize) {
+        if self.operations.queued(key) >= most {
+            return self.hold(key, Pause::Full);
+        }
+        if let Some(in_flight) = self.operations.get_mut(key) {
+            in_flight.pause = Pause::No;
+        }
+        self.queue.push_back(key);
+    }
+
+    fn hold(&mut self, key: OperationKey, pause: Pause) {
+        // The consumer may have taken everything before the kernel stopped; then nobody would ask again.
+        let empty = self.operations.queued(key) == 0 && pause == Pause::Full;
+        let Some(in_flight) = self.operations.get_mut(key) else { return };
+        if empty {
+            in_flight.pause = Pause::No;
+            self.queue.push_back(key);
+        } else {
+            in_flight.pause = pause;
+            in_flight.place = Place::Paused;
+        }
+    }
+
+    fn set_heap(&mut self, key: OperationKey, buffer: BytesMut) {
+        if let Some(in_flight) = self.operations.get_mut(key) {
+            in_flight.heap = Some(buffer);
+        }
+    }
+
+    /// The connection of a listener, if the result is one.
+    fn adopt(&mut self, listener: Handle, result: i32, fx: &mut Effects) -> Option<Handle> {
+        if result < 0 {
+            return None;
+        }
+        // The entry of a listener stays until its last accept has ended.
+        let listener = &self.entry(listener)?.resource;
+        // SAFETY: a successful accept hands a new descriptor over, in this completion and nowhere else.
+        let connection = unsafe { handles::accepted(listener, result) };
+        self.insert(connection, fx)
+    }
+
+    /// `None` after a shutdown, which closes everything.
+    fn insert(&mut self, resource: Resource, fx: &mut Effects) -> Option<Handle> {
+        if self.closed {
+            fx.resources.push(Arc::new(resource));
+            return None;
+        }
+        let (index, generation) = self.handles.insert(handles::Entry::new(resource));
+        Some(Handle::new(self.number, index, generation))
+    }
+}
+
+/// Whether a send or write has nothing left to do.
+fn is_whole(in_flight: &InFlight) -> bool {
+    let whole = match &in_flight.operation {
+        Operation::WriteAt { buffer, .. } => buffer.len() as u64,
+        Operation::Send { chunks, .. } => chunks.iter().map(bivalve_core::EntityChunk::len).sum(),
+        Operation::SendFile { range, .. } => range.len(),
+        _ => return true,
+    };
+    in_flight.progress.done as u64 >= whole
+}
+
+fn status(errno: i32) -> CompletionStatus {
+    match errno {
+        // The handle is open, or the operation would have been rejected: so it is not open for this.
+        libc::EBADF => CompletionStatus::ACCESS_DENIED,
+        _ => CompletionStatus::from_errno(errno),
+    }
+}

@@ -1,0 +1,175 @@
+//! From an operation to a submission.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use bivalve_core::driver::ResourceKind;
+use bivalve_core::{Completion, Operation, OperationKey, Resource};
+use io_uring::types::{Fd, Timespec};
+use io_uring::{opcode, squeue};
+
+use super::{Effects, State};
+use crate::buffers::GROUP;
+use crate::in_flight::{InFlight, Place};
+use crate::send::{self, NO_OFFSET, Next, TRANSFER};
+use crate::{Feature, Features};
+
+/// What the turn does for an operation of the queue.
+pub(crate) enum Start {
+    /// Nothing: it has ended.
+    Nothing,
+    /// The kernel gets it.
+    Submit(squeue::Entry),
+    /// A piece of a file is sent, without the lock; [`State::sent_file`] is told.
+    SendFile { key: OperationKey, socket: Arc<Resource>, file: Arc<File>, offset: u64, len: usize },
+}
+
+/// Marks the completion of a cancellation: nobody waits for it.
+const INTERNAL: u64 = u64::MAX;
+
+/// Whether a completion is the driver's own.
+pub(crate) fn is_internal(user_data: u64) -> bool {
+    user_data == INTERNAL
+}
+
+pub(super) fn user_data(key: OperationKey) -> u64 {
+    u64::from(key.generation()) << 32 | u64::from(key.index())
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "takes the two halves apart")]
+pub(super) fn key(user_data: u64) -> OperationKey {
+    OperationKey::new(user_data as u32, (user_data >> 32) as u32)
+}
+
+impl State {
+    /// What the next turn submits, one after the other; `None` when there is nothing left.
+    pub(crate) fn next(&mut self, fx: &mut Effects) -> Option<Start> {
+        if let Some(key) = self.cancels.pop_front() {
+            // It may have ended meanwhile; then the kernel finds nothing.
+            let entry = opcode::AsyncCancel::new(user_data(key)).build().user_data(INTERNAL);
+            return Some(Start::Submit(entry));
+        }
+        let key = self.queue.pop_front()?;
+        Some(self.start(key, fx))
+    }
+
+    fn start(&mut self, key: OperationKey, fx: &mut Effects) -> Start {
+        let Some(in_flight) =
+            self.operations.get_mut(key).filter(|in_flight| in_flight.place == Place::Queued)
+        else {
+            return Start::Nothing;
+        };
+        let handle = in_flight.operation.handle();
+        let entry = handle.and_then(|handle| self.handles.get(handle.index(), handle.generation()));
+        let (fd, is_pipe) =
+            entry.map_or((Fd(-1), false), |entry| (entry.fd, entry.kind == ResourceKind::Pipe));
+        let built = match &in_flight.operation {
+            Operation::Post { bytes } => {
+                let completion = Completion::success(*bytes);
+                self.finish(key, completion, None, fx);
+                return Start::Nothing;
+            }
+            Operation::Send { .. } | Operation::SendFile { .. } => {
+                match send::next(in_flight, fd, is_pipe, &mut self.spare) {
+                    Next::Submit(entry) => Some(entry),
+                    Next::Done => None,
+                    Next::SendFile { file, offset, len } => {
+                        // With `sendfile(2)` for the moment, which is as good as with the kernel: a cancellation has to wait.
+                        in_flight.place = Place::Kernel;
+                        let Some(entry) = entry else { return Start::Nothing };
+                        let socket = Arc::clone(&entry.resource);
+                        return Start::SendFile { key, socket, file, offset, len };
+                    }
+                }
+            }
+            Operation::WriteAt { buffer, .. } if buffer.len() == in_flight.progress.done => None,
+            _ => build(in_flight, fd, is_pipe, self.features),
+        };
+        match built {
+            Some(entry) => {
+                in_flight.place = Place::Kernel;
+                Start::Submit(entry.user_data(user_data(key)))
+            }
+            None => {
+                let completion = Completion::success(in_flight.progress.done);
+                self.finish(key, completion, None, fx);
+                Start::Nothing
+            }
+        }
+    }
+}
+
+/// The submission of an operation that is one call.
+fn build(in_flight: &mut InFlight, fd: Fd, is_pipe: bool, features: Features) -> Option<squeue::Entry> {
+    let multishot_receive = features.contains(Feature::MultishotReceive);
+    let multishot_accept = features.contains(Feature::MultishotAccept);
+    let done = in_flight.progress.done;
+    Some(match &mut in_flight.operation {
+        Operation::Accept { .. } => accept(fd),
+        Operation::AcceptMany { .. } if !multishot_accept => accept(fd),
+        Operation::AcceptMany { .. } => opcode::AcceptMulti::new(fd).flags(libc::SOCK_CLOEXEC).build(),
+        Operation::Connect { address } => {
+            let socket = in_flight
+                .socket
+                .as_ref()
+                .map_or(Fd(-1), |socket| Fd(std::os::fd::AsRawFd::as_raw_fd(socket)));
+            let scratch = in_flight.scratch.get_or_insert_default();
+            let address = scratch.address(*address);
+            opcode::Connect::new(socket, address.as_ptr().cast(), address.len()).build()
+        }
+        Operation::ReadAt { buffer, offset, .. } => {
+            let (place, len) = room(buffer);
+            opcode::Read::new(fd, place, len).offset(*offset).build()
+        }
+        Operation::WriteAt { buffer, offset, .. } => {
+            let rest = &buffer[done..];
+            let len = u32::try_from(rest.len().min(TRANSFER)).unwrap_or(u32::MAX);
+            opcode::Write::new(fd, rest.as_ptr(), len).offset(*offset + done as u64).build()
+        }
+        Operation::Receive { buffer, .. } => {
+            let (place, len) = room(buffer);
+            receive(fd, is_pipe, place, len)
+        }
+        Operation::ReceiveMany { .. } => match &mut in_flight.heap {
+            Some(heap) => {
+                let (place, len) = room(heap);
+                receive(fd, is_pipe, place, len)
+            }
+            None if multishot_receive && !is_pipe => opcode::RecvMulti::new(fd, GROUP).build(),
+            None if is_pipe => opcode::Read::new(fd, std::ptr::null_mut(), 0)
+                .offset(NO_OFFSET)
+                .buf_group(GROUP)
+                .build()
+                .flags(squeue::Flags::BUFFER_SELECT),
+            None => opcode::Recv::new(fd, std::ptr::null_mut(), 0)
+                .buf_group(GROUP)
+                .build()
+                .flags(squeue::Flags::BUFFER_SELECT),
+        },
+        Operation::Shutdown { .. } => opcode::Shutdown::new(fd, libc::SHUT_WR).build(),
+        Operation::Timer { after } => {
+            let scratch = in_flight.scratch.get_or_insert_default();
+            scratch.time = Timespec::from(*after);
+            opcode::Timeout::new(&raw const scratch.time).build()
+        }
+        _ => return None,
+    })
+}
+
+fn accept(fd: Fd) -> squeue::Entry {
+    opcode::Accept::new(fd, std::ptr::null_mut(), std::ptr::null_mut()).flags(libc::SOCK_CLOEXEC).build()
+}
+
+fn receive(fd: Fd, is_pipe: bool, place: *mut u8, len: u32) -> squeue::Entry {
+    if is_pipe {
+        opcode::Read::new(fd, place, len).offset(NO_OFFSET).build()
+    } else {
+        opcode::Recv::new(fd, place, len).build()
+    }
+}
+
+/// Where the kernel may write, and how much.
+fn room(buffer: &mut bytes::BytesMut) -> (*mut u8, u32) {
+    let spare = buffer.spare_capacity_mut();
+    (spare.as_mut_ptr().cast(), u32::try_from(spare.len().min(TRANSFER)).unwrap_or(u32::MAX))
+}
