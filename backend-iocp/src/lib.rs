@@ -1,1 +1,66 @@
 //! The completion-port driver, for Windows.
+//!
+//! [`IocpDriver`] is a [`Driver`](bivalve_core::Driver): one completion port, the threads that wait at it, and one
+//! more for timers. On any other system this crate is empty.
+//!
+//! ```no_run
+//! use bivalve_core::testing::block_on;
+//! use bivalve_core::{Driver, DriverExt};
+//! use bivalve_iocp::IocpDriver;
+//! use std::sync::Arc;
+//!
+//! let driver: Arc<dyn Driver> = Arc::new(IocpDriver::new()?);
+//! let file = driver.attach(std::fs::File::create("hello.txt")?)?; // opened again for overlapped I/O
+//! let done = block_on(driver.write_at(&file, "Hello", 0));
+//! assert_eq!(done.completion.into_result()?, 5);
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # How it works
+//!
+//! | operation | system call |
+//! |---|---|
+//! | `ReadAt`, `WriteAt` | `ReadFile`, `WriteFile` |
+//! | `Accept`, `AcceptMany` | `AcceptEx`, one at a time for each listener |
+//! | `Connect` | `ConnectEx`, from any local port |
+//! | `Receive` | `WSARecv`; `ReadFile` for a pipe |
+//! | `ReceiveMany` | `WSARecv` of 0 bytes tells that there is something, then one into a leased buffer: an idle connection owns none |
+//! | `Send`, `SendFile` | `WSASend` of up to 16 chunks at once, `TransmitFile`; for a pipe `WriteFile`, and ranges of files are copied |
+//! | `Shutdown` | `shutdown` |
+//! | `Post` | `PostQueuedCompletionStatus` |
+//! | `Timer` | a heap of deadlines, and a thread with a Tokio runtime that has nothing but time |
+//!
+//! A call that succeeds at once completes on the thread that made it (`FILE_SKIP_COMPLETION_PORT_ON_SUCCESS`), where
+//! the socket's provider allows that; everything else through the port.
+//!
+//! # Limits
+//!
+//! | what | limit | when it is reached |
+//! |---|---|---|
+//! | threads at the port | [`Builder::threads`], by default one for each processor | completions wait in the port |
+//! | a leased buffer | [`Builder::lease_size`], by default 16 KiB | the rest comes as the next item |
+//! | unused leased buffers kept | [`Builder::lease_keep`], by default 256 | more are freed |
+//! | items of `ReceiveMany` that nobody took | 8 for each stream | the peer has to wait |
+//! | connections of `AcceptMany` that nobody took | 16 for each listener | the listener's backlog fills |
+//! | one system call | 1 GiB | the next call goes on from there |
+//!
+//! The workstation editions of Windows run two `TransmitFile` at once in the whole system; others wait their turn.
+
+#![cfg(windows)]
+
+mod after;
+mod call;
+mod detail;
+mod driver;
+mod files;
+mod port;
+mod record;
+mod sending;
+mod shared;
+mod sockets;
+mod state;
+mod status;
+mod step;
+mod timers;
+
+pub use self::driver::{Builder, IocpDriver};

@@ -1,0 +1,280 @@
+//! The driver and its builder.
+
+use std::fmt;
+use std::io;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{self, Poll};
+use std::thread;
+
+use bivalve_core::driver::{LeasePool, Usage};
+use bivalve_core::{Driver, Finished, Handle, Operation, OperationKey, Rejected, Resource};
+
+use crate::after::Garbage;
+use crate::call::Target;
+use crate::port::Port;
+use crate::shared::{Running, Shared};
+use crate::sockets::{self, Provider};
+use crate::state::State;
+use crate::{files, timers};
+
+/// A [`Driver`] over one completion port.
+///
+/// It takes files, named pipes that were opened with `FILE_FLAG_OVERLAPPED`, TCP listeners and TCP streams.
+///
+/// **Files** need not be open for overlapped I/O: [`associate`](Driver::associate) opens such a file again, with exactly
+/// the access that the given handle has, and closes the given one. Locks on ranges of it are lost with that handle, and a
+/// file that was opened to the exclusion of others (`share_mode(0)`) is refused as the second opener it would be, with
+/// `ERROR_SHARING_VIOLATION`. Give one that was opened with `FILE_FLAG_OVERLAPPED` then: it is taken as it is.
+///
+/// **Pipes** report the end as 0 bytes. Of a message that is longer than the receiving buffer the rest comes with the next
+/// receive; a message of 0 bytes looks like the end. Each chunk of a send is one message.
+///
+/// **What is associated belongs to the driver.** No overlapped operation may be started by other code on a duplicate of
+/// its handle: the packet would come here.
+///
+/// # Threads, shutdown and drop
+///
+/// Wakers run on the driver's threads, and on a thread that submits what completes at once; a panic in one is caught.
+/// The threads end after [`shut_down`](Driver::shut_down), when the kernel has finished the last call. Dropping the driver
+/// shuts it down and does not wait: its threads keep all memory that the kernel may write to, and free it when they end. If
+/// the kernel never finishes a call, that memory and the threads stay for good, deliberately.
+/// [`threads`](Self::threads) tells how many there are left.
+pub struct IocpDriver {
+    number: u32,
+    shared: Arc<Shared>,
+}
+
+impl IocpDriver {
+    /// A driver with the defaults of [`Builder`].
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses a completion port or a thread.
+    pub fn new() -> io::Result<Self> {
+        Self::builder().build()
+    }
+
+    /// To set other than the defaults.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The driver's threads that have not ended: those at the port, and the timers' one. 0 some time after the shutdown.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.shared.threads.load(Ordering::Acquire)
+    }
+}
+
+/// Makes an [`IocpDriver`].
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until it builds"]
+pub struct Builder {
+    threads: NonZeroUsize,
+    lease_size: NonZeroUsize,
+    lease_keep: usize,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            lease_size: NonZeroUsize::new(16 * 1024).unwrap_or(NonZeroUsize::MIN),
+            lease_keep: 256,
+        }
+    }
+}
+
+impl Builder {
+    /// Threads that wait at the port. By default one for each processor that the process may use.
+    pub fn threads(mut self, threads: NonZeroUsize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// Bytes of a leased buffer, and so the most that one item of `ReceiveMany` brings. By default 16 KiB.
+    pub fn lease_size(mut self, bytes: NonZeroUsize) -> Self {
+        self.lease_size = bytes;
+        self
+    }
+
+    /// Unused leased buffers that are kept; more are freed. By default 256.
+    pub fn lease_keep(mut self, buffers: usize) -> Self {
+        self.lease_keep = buffers;
+        self
+    }
+
+    /// Makes the port and starts the threads.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses a completion port or a thread.
+    pub fn build(self) -> io::Result<IocpDriver> {
+        let threads = self.threads.get();
+        let port = Port::new(u32::try_from(threads).unwrap_or(u32::MAX))?;
+        let pool = LeasePool::new(self.lease_size.get(), self.lease_keep);
+        let number = Handle::next_driver();
+        let state = State::new(number, threads, Arc::clone(&pool));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        // From here on it shuts down when it is dropped, so that an error ends the threads that were started.
+        let driver = IocpDriver { number, shared: Arc::new(Shared::new(port, pool, state)) };
+        for index in 0..threads {
+            let running = Running::new(&driver.shared);
+            thread::Builder::new()
+                .name(format!("bivalve-iocp-{index}"))
+                .spawn(move || running.shared().serve())?;
+        }
+        let running = Running::new(&driver.shared);
+        thread::Builder::new()
+            .name("bivalve-iocp-timers".into())
+            .spawn(move || timers::run(running.shared(), &runtime))?;
+        Ok(driver)
+    }
+}
+
+impl Driver for IocpDriver {
+    fn name(&self) -> &'static str {
+        "iocp"
+    }
+
+    fn associate(&self, resource: Resource) -> io::Result<Handle> {
+        if self.shared.lock().closed {
+            return Err(was_shut_down());
+        }
+        let (resource, target) = associate(resource, &self.shared.port)?;
+        let resource = Arc::new(resource);
+        let handle = {
+            let mut state = self.shared.lock();
+            (!state.closed).then(|| state.insert(Arc::clone(&resource), target))
+        };
+        handle.ok_or_else(was_shut_down)
+    }
+
+    fn inspect(&self, handle: Handle, look: &mut dyn FnMut(&Resource)) -> io::Result<()> {
+        let resource = self.shared.lock().open(handle).map(|entry| Arc::clone(&entry.resource));
+        // Without the lock: the caller may use the driver in there, or close the handle.
+        match resource {
+            Some(resource) => look(&resource),
+            None => return Err(io::Error::other("the handle is closed, or of another driver")),
+        }
+        Ok(())
+    }
+
+    fn submit(&self, operation: Operation) -> Result<OperationKey, Rejected> {
+        self.shared.with(|state, after| {
+            if let Err(status) = state.check(&operation) {
+                return (Err(Rejected::new(operation, status)), None);
+            }
+            let (key, work, ring) = state.admit(operation, after);
+            if ring {
+                self.shared.bell.notify_one();
+            }
+            (Ok(key), work)
+        })
+    }
+
+    fn poll(&self, key: OperationKey, task: &mut task::Context<'_>) -> Poll<Finished> {
+        let mut stale = None;
+        let polled = self.shared.lock().operations.poll(key, task, &mut stale);
+        drop(stale);
+        polled
+    }
+
+    fn poll_next(&self, key: OperationKey, task: &mut task::Context<'_>) -> Poll<Option<Finished>> {
+        self.shared.with(|state, after| {
+            let mut stale = None;
+            let polled = state.operations.poll_next(key, task, &mut stale);
+            if let Some(waker) = stale {
+                after.discard(Garbage::Waker { _waker: waker });
+            }
+            let work = state.resume(key, polled.is_pending(), after);
+            (polled, work)
+        })
+    }
+
+    fn cancel(&self, key: OperationKey) {
+        self.shared.with(|state, after| ((), state.cancel(key, after)));
+    }
+
+    fn abandon(&self, key: OperationKey) {
+        self.shared.with(|state, after| ((), state.abandon(key, after)));
+    }
+
+    fn close(&self, handle: Handle) {
+        self.shared.with(|state, after| {
+            state.close(handle, after);
+            ((), None)
+        });
+    }
+
+    fn shut_down(&self) {
+        self.shared.with(|state, after| {
+            state.shut_down(after);
+            ((), None)
+        });
+        self.shared.bell.notify_one();
+    }
+
+    fn usage(&self) -> Usage {
+        let state = self.shared.lock();
+        Usage::new(state.operations.len(), state.handles.len(), self.shared.pool.out())
+    }
+}
+
+impl Drop for IocpDriver {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
+
+impl fmt::Debug for IocpDriver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IocpDriver")
+            .field("number", &self.number)
+            .field("usage", &self.usage())
+            .field("threads", &self.threads())
+            .finish_non_exhaustive()
+    }
+}
+
+fn associate(resource: Resource, port: &Port) -> io::Result<(Resource, Target)> {
+    use std::os::windows::io::AsRawHandle;
+
+    let kind = resource.kind();
+    let plain = |raw: usize, skips| Target { raw, kind, skips, provider: None, v6: false };
+    match resource {
+        Resource::File(file) => {
+            let (file, skips) = files::associate(file, port)?;
+            let target = plain(file.as_raw_handle() as usize, skips);
+            Ok((Resource::File(file), target))
+        }
+        Resource::Pipe(pipe) => {
+            files::associate_pipe(&pipe, port)?;
+            let target = plain(pipe.as_raw_handle() as usize, false);
+            Ok((Resource::Pipe(pipe), target))
+        }
+        Resource::TcpListener(listener) => {
+            let raw = sockets::raw(&listener);
+            let v6 = listener.local_addr()?.is_ipv6();
+            let provider = Provider::of(raw)?;
+            let skips = provider.associate(raw, port)?;
+            let target = Target { provider: Some(provider), v6, ..plain(raw, skips) };
+            Ok((Resource::TcpListener(listener), target))
+        }
+        Resource::TcpStream(stream) => {
+            let raw = sockets::raw(&stream);
+            let provider = Provider::of(raw)?;
+            let skips = provider.associate(raw, port)?;
+            let target = Target { provider: Some(provider), ..plain(raw, skips) };
+            Ok((Resource::TcpStream(stream), target))
+        }
+        _ => Err(io::Error::new(io::ErrorKind::Unsupported, "a completion port takes files, pipes and TCP")),
+    }
+}
+
+fn was_shut_down() -> io::Error {
+    io::Error::other("the driver was shut down")
+}

@@ -1,0 +1,114 @@
+//! The completion port.
+
+use std::io;
+use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
+use std::ptr;
+
+use windows_sys::Win32::Foundation::{HANDLE, INVALID_HANDLE_VALUE};
+use windows_sys::Win32::Storage::FileSystem::SetFileCompletionNotificationModes;
+use windows_sys::Win32::System::IO::{
+    CancelIoEx, CreateIoCompletionPort, GetQueuedCompletionStatusEx, OVERLAPPED_ENTRY,
+    PostQueuedCompletionStatus,
+};
+use windows_sys::Win32::System::Threading::INFINITE;
+use windows_sys::Win32::System::WindowsProgramming::{
+    FILE_SKIP_COMPLETION_PORT_ON_SUCCESS, FILE_SKIP_SET_EVENT_ON_HANDLE,
+};
+
+use crate::record::RecordRef;
+use crate::status::Landed;
+
+/// Packets taken at once.
+pub(crate) const BATCH: usize = 64;
+
+#[derive(Debug)]
+pub(crate) struct Port {
+    handle: OwnedHandle,
+}
+
+/// What a packet is about.
+#[derive(Debug)]
+pub(crate) enum Packet {
+    /// The thread that takes it ends.
+    Exit,
+    /// The call with this record has ended.
+    Landed(RecordRef),
+}
+
+const KEY_OPERATION: usize = 0;
+const KEY_EXIT: usize = 1;
+
+impl Port {
+    pub(crate) fn new(threads: u32) -> io::Result<Self> {
+        // SAFETY: no memory is passed.
+        let handle = unsafe { CreateIoCompletionPort(INVALID_HANDLE_VALUE, ptr::null_mut(), 0, threads) };
+        if handle.is_null() {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the system has just made the handle, and nobody else owns it.
+        Ok(Self { handle: unsafe { OwnedHandle::from_raw_handle(handle) } })
+    }
+
+    /// Packets of this file, socket or pipe come here from now on.
+    pub(crate) fn associate(&self, resource: HANDLE) -> io::Result<()> {
+        // SAFETY: no memory is passed; the caller owns the resource for the duration of the call.
+        let port = unsafe { CreateIoCompletionPort(resource, self.raw(), KEY_OPERATION, 0) };
+        if port.is_null() { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// A thread will end.
+    pub(crate) fn post_exit(&self) -> io::Result<()> {
+        // SAFETY: no memory is passed.
+        let posted = unsafe { PostQueuedCompletionStatus(self.raw(), 0, KEY_EXIT, ptr::null()) };
+        if posted == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// A packet with this record, which the caller leaves alone until it comes.
+    pub(crate) fn post(&self, record: RecordRef) -> Result<(), Landed> {
+        // SAFETY: the pointer is only handed through; the arena keeps the record until after the packet.
+        let posted = unsafe { PostQueuedCompletionStatus(self.raw(), 0, KEY_OPERATION, record.overlapped()) };
+        if posted == 0 { Err(Landed::from_io_error(&io::Error::last_os_error())) } else { Ok(()) }
+    }
+
+    /// Waits for packets; how many there are in `batch`.
+    pub(crate) fn wait(&self, batch: &mut [OVERLAPPED_ENTRY; BATCH]) -> io::Result<usize> {
+        let mut taken = 0;
+        // SAFETY: `batch` and `taken` are the caller's and ours, and outlive the call, which waits.
+        let waited = unsafe {
+            let room = u32::try_from(BATCH).unwrap_or(1);
+            GetQueuedCompletionStatusEx(self.raw(), batch.as_mut_ptr(), room, &raw mut taken, INFINITE, 0)
+        };
+        if waited == 0 { Err(io::Error::last_os_error()) } else { Ok(taken as usize) }
+    }
+
+    fn raw(&self) -> HANDLE {
+        self.handle.as_raw_handle()
+    }
+}
+
+impl Packet {
+    /// # Safety
+    ///
+    /// Every pointer that comes through the port must be that of a record whose arena is alive: nobody but this driver
+    /// starts overlapped operations on what is associated with it.
+    pub(crate) unsafe fn from_entry(entry: &OVERLAPPED_ENTRY) -> Option<Self> {
+        if entry.lpCompletionKey == KEY_EXIT {
+            return Some(Self::Exit);
+        }
+        // SAFETY: as the caller promises.
+        unsafe { RecordRef::from_overlapped(entry.lpOverlapped) }.map(Self::Landed)
+    }
+}
+
+/// Calls that succeed at once post no packet from now on; whether the system agreed.
+pub(crate) fn skip_on_success(resource: HANDLE) -> bool {
+    let modes = FILE_SKIP_COMPLETION_PORT_ON_SUCCESS | FILE_SKIP_SET_EVENT_ON_HANDLE;
+    // SAFETY: no memory is passed; the caller owns the resource for the duration of the call.
+    u8::try_from(modes).is_ok_and(|modes| unsafe { SetFileCompletionNotificationModes(resource, modes) } != 0)
+}
+
+/// Asks the kernel to end the call with this record. Its packet still comes; nothing happens if it is on its way.
+pub(crate) fn cancel(resource: HANDLE, record: RecordRef) {
+    // SAFETY: the caller's lock keeps the record from being used for another call, and the resource open.
+    unsafe { CancelIoEx(resource, record.overlapped()) };
+}
