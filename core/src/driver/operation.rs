@@ -152,7 +152,6 @@ impl Operation {
     }
 
     /// The operation's end, with its buffer.
-    #[must_use]
     pub fn finish(self, completion: Completion) -> Finished {
         let buffer = match self {
             Self::ReadAt { buffer, .. } | Self::Receive { buffer, .. } => FinishedBuffer::Read(buffer),
