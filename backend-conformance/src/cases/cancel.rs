@@ -113,7 +113,7 @@ pub async fn cancellation_races_with_data_and_loses_nothing(trial: Trial) {
             }
         }
     });
-    let (mut whole, mut cancelled) = (Content::default(), 0_u32);
+    let mut whole = Content::default();
     for round in 0.. {
         let receive = trial.driver.receive(&stream, room(250));
         wanted.store(whole.len() + 100, Ordering::Release);
@@ -125,10 +125,7 @@ pub async fn cancellation_races_with_data_and_loses_nothing(trial: Trial) {
         whole.feed(&done.buffer);
         assert_eq!(done.buffer.len(), done.completion.bytes());
         match done.completion.status() {
-            CANCELLED => {
-                assert_eq!(done.completion.bytes(), 0);
-                cancelled += 1;
-            }
+            CANCELLED => assert_eq!(done.completion.bytes(), 0),
             CompletionStatus::SUCCESS if done.completion.bytes() == 0 => break,
             status => assert!(status.is_success(), "{status:?}"),
         }
@@ -140,7 +137,6 @@ pub async fn cancellation_races_with_data_and_loses_nothing(trial: Trial) {
     }
     writer.join().await;
     whole.ends_at(LEN);
-    assert!(cancelled < u32::MAX);
 }
 
 /// A cancelled accept loses no connection: each is in an outcome, or waits for the next accept.
