@@ -1,7 +1,7 @@
 //! The ring itself: the one place that talks to the kernel's queues.
 
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::task::{self, Poll};
 use std::time::Duration;
 
@@ -10,26 +10,51 @@ use io_uring::{EnterFlags, IoUring, cqueue, squeue};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// A ring whose descriptor Tokio watches. Belongs to the turn task, and after [`enable`](Self::enable) to its thread.
+/// A ring, and the event that tells Tokio of its completions. Belongs to the turn task, and after
+/// [`enable`](Self::enable) to its thread.
+///
+/// The event is an eventfd, because the ring's own descriptor does not become readable for completions that the kernel
+/// has deferred (`DEFER_TASKRUN`; seen on Linux 6.18: `epoll_wait` sleeps on while `SQ_TASKRUN` is set). It is switched
+/// off while the turn looks at the ring anyway.
 pub(crate) struct Ring {
-    /// Before the ring: it is deregistered first.
-    watch: AsyncFd<RawFd>,
     ring: IoUring,
+    event: AsyncFd<OwnedFd>,
 }
 
 impl Ring {
     /// Needs a Tokio runtime with its I/O driver.
     pub(crate) fn new(ring: IoUring) -> io::Result<Self> {
-        Ok(Self { watch: watch(&ring)?, ring })
+        // SAFETY: no memory is involved; the descriptor that comes back is new.
+        let event = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+        if event < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: it is open and nobody else's.
+        let event = unsafe { OwnedFd::from_raw_fd(event) };
+        ring.submitter().register_eventfd(event.as_raw_fd())?;
+        // SAFETY: the `AsyncFd` owns the descriptor, which stays the same and open until it is dropped.
+        let event = unsafe { AsyncFd::register_with_interest(event, Interest::READABLE) }?;
+        Ok(Self { ring, event })
     }
 
     /// From here on, the calling thread is the one that submits.
-    pub(crate) fn enable(&mut self) -> io::Result<()> {
-        self.ring.submitter().register_enable_rings()?;
-        // Again: a kernel with `DEFER_TASKRUN` tells a watcher of completions to come only if it began to watch when the
-        // thread was known (seen on Linux 6.18).
-        self.watch = watch(&self.ring)?;
-        Ok(())
+    pub(crate) fn enable(&self) -> io::Result<()> {
+        self.ring.submitter().register_enable_rings()
+    }
+
+    /// Whether the event is set by completions.
+    pub(crate) fn set_event(&mut self, on: bool) {
+        let completions = self.ring.completion();
+        if on {
+            completions.enable_eventfd();
+        } else {
+            completions.disable_eventfd();
+        }
+    }
+
+    /// Whether there is something to look at, or to let the kernel make.
+    pub(crate) fn has_completions(&mut self) -> bool {
+        !self.ring.completion().is_empty() || self.needs_enter()
     }
 
     /// Puts a submission into the queue; `false` if it is full.
@@ -72,11 +97,17 @@ impl Ring {
     }
 
     /// `Pending` when the task will be woken by the next completion. `Ready` when one may have come: look, and ask again.
-    pub(crate) fn poll_quiet(&self, task: &mut task::Context<'_>) -> Poll<io::Result<()>> {
-        match self.watch.poll_read_ready(task) {
+    pub(crate) fn poll_quiet(&mut self, task: &mut task::Context<'_>) -> Poll<io::Result<()>> {
+        self.set_event(true);
+        // What came before the event was on.
+        if self.has_completions() {
+            return Poll::Ready(Ok(()));
+        }
+        match self.event.poll_read_ready(task) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(mut guard)) => {
-                // Before the next look at the queue, so that a completion after the look is a new edge.
+                // Before the next look at the queue, so that a completion after the look is a new edge. The event's counter
+                // is not read: each increment is an edge, and it would take centuries to be full.
                 guard.clear_ready();
                 Poll::Ready(Ok(()))
             }
@@ -88,12 +119,6 @@ impl Ring {
     pub(crate) fn unregister_buffers(&self) -> io::Result<()> {
         self.ring.submitter().unregister_buf_ring(crate::buffers::GROUP)
     }
-}
-
-fn watch(ring: &IoUring) -> io::Result<AsyncFd<RawFd>> {
-    // SAFETY: the ring owns the descriptor, which stays the same and open until the ring is dropped; `Ring` drops what
-    // watches it before.
-    Ok(unsafe { AsyncFd::register_with_interest(ring.as_raw_fd(), Interest::READABLE) }?)
 }
 
 /// What passes by itself: a signal, a completion queue that has to be drained first, memory that is short for a moment,

@@ -61,6 +61,7 @@ impl Turn {
             self.phase = Phase::Running;
         }
         self.shared.begin_turn(task, &mut self.fx);
+        self.ring.set_event(false);
         for _ in 0..PASSES {
             self.buffers.recycle();
             self.submit()?;

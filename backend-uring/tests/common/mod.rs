@@ -8,7 +8,7 @@ use bivalve_uring::{Config, Runtime, UringDriver};
 
 /// With a runtime and its ring on this thread.
 #[allow(dead_code, reason = "each suite uses one")]
-pub fn run_attached(config: &Config, body: Body) {
+pub(crate) fn run_attached(config: &Config, body: Body) {
     let runtime = Runtime::new(config).expect("the tests need io_uring");
     let driver: Arc<dyn Driver> = runtime.driver();
     runtime.block_on(async {
@@ -22,7 +22,7 @@ pub fn run_attached(config: &Config, body: Body) {
 
 /// With the ring on a thread of its own: everything comes from another thread.
 #[allow(dead_code, reason = "each suite uses one")]
-pub fn run_threaded(config: &Config, body: Body) {
+pub(crate) fn run_threaded(config: &Config, body: Body) {
     let driver: Arc<dyn Driver> = UringDriver::start(config).expect("the tests need io_uring");
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     tokio.block_on(body(Arc::clone(&driver)));
