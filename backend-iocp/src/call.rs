@@ -29,6 +29,8 @@ pub(crate) struct Target {
     pub(crate) kind: ResourceKind,
     /// A call that succeeds at once posts no packet.
     pub(crate) skips: bool,
+    /// A file whose calls wait for the disk: they are made by a thread that takes a packet.
+    pub(crate) waits: bool,
     /// Of a socket.
     pub(crate) provider: Option<Provider>,
     /// Of a socket.

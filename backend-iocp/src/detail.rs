@@ -65,7 +65,9 @@ pub(crate) enum Stage {
     /// There is a connection, which becomes a handle.
     Adopt,
     First,
-    /// There is something to receive.
+    /// A packet is on its way to the thread that will wait for the disk.
+    Hop,
+    /// There is something to receive; or a thread of the driver's has it.
     Ready,
 }
 

@@ -24,9 +24,10 @@ use crate::{files, timers};
 /// It takes files, named pipes that were opened with `FILE_FLAG_OVERLAPPED`, TCP listeners and TCP streams.
 ///
 /// **Files** need not be open for overlapped I/O: [`associate`](Driver::associate) opens such a file again, with exactly
-/// the access that the given handle has, and closes the given one. Locks on ranges of it are lost with that handle, and a
-/// file that was opened to the exclusion of others (`share_mode(0)`) is refused as the second opener it would be, with
-/// `ERROR_SHARING_VIOLATION`. Give one that was opened with `FILE_FLAG_OVERLAPPED` then: it is taken as it is.
+/// the access that the given handle has, and closes the given one; locks on ranges of it are lost with that handle. A file
+/// that cannot be opened again, because its opener keeps out others (`share_mode(0)`, as temporary files are opened) or
+/// because it is deleted already, is used as it is: its reads and writes wait for the disk, on a thread of the driver's,
+/// and cannot be cancelled once they have begun. One that was opened with `FILE_FLAG_OVERLAPPED` is taken as it is.
 ///
 /// **Pipes** report the end as 0 bytes. Of a message that is longer than the receiving buffer the rest comes with the next
 /// receive; a message of 0 bytes looks like the end. Each chunk of a send is one message.
@@ -244,11 +245,16 @@ fn associate(resource: Resource, port: &Port) -> io::Result<(Resource, Target)> 
     use std::os::windows::io::AsRawHandle;
 
     let kind = resource.kind();
-    let plain = |raw: usize, skips| Target { raw, kind, skips, provider: None, v6: false };
+    let plain = |raw, skips| Target { raw, kind, skips, waits: false, provider: None, v6: false };
     match resource {
         Resource::File(file) => {
-            let (file, skips) = files::associate(file, port)?;
-            let target = plain(file.as_raw_handle() as usize, skips);
+            let (file, mode) = files::associate(file, port)?;
+            let raw = file.as_raw_handle() as usize;
+            let target = match mode {
+                files::Mode::Overlapped { skips } => plain(raw, skips),
+                // Its calls have ended when they return.
+                files::Mode::Synchronous => Target { waits: true, ..plain(raw, true) },
+            };
             Ok((Resource::File(file), target))
         }
         Resource::Pipe(pipe) => {

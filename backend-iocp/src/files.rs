@@ -28,21 +28,40 @@ use crate::port::{self, Port};
 use crate::record::RecordRef;
 use crate::status::Landed;
 
-/// A file that completes at the port, and whether a call that succeeds at once posts no packet.
+/// How the calls on a file end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// At the port.
+    Overlapped { skips: bool },
+    /// They wait for the disk.
+    Synchronous,
+}
+
+/// A file, as this driver uses it.
 ///
 /// A file that was not opened for overlapped I/O, as `std` opens them, is opened again: the same file, whatever its name
-/// is now, with exactly the access that the given handle has. The given one is closed then.
-pub(crate) fn associate(file: File, port: &Port) -> io::Result<(File, bool)> {
+/// is now, with exactly the access that the given handle has. The given one is closed then. One that cannot be opened
+/// again, because its opener keeps out others or because it is deleted already, is used as it is.
+pub(crate) fn associate(file: File, port: &Port) -> io::Result<(File, Mode)> {
     let raw = file.as_raw_handle();
     // SAFETY: no memory is passed; `file` keeps the handle open.
     if unsafe { GetFileType(raw) } == FILE_TYPE_PIPE {
         return Err(unsupported("a pipe has no positions: give it as Resource::Pipe"));
     }
     let mode = mode(raw)?;
-    let file = if is_overlapped(mode) { file } else { reopen(&file, mode)? };
+    let file = match is_overlapped(mode) {
+        true => file,
+        false => match reopen(&file, mode) {
+            Ok(again) => again,
+            Err(error) => {
+                tracing::debug!(%error, "a file cannot be opened again for overlapped I/O");
+                return Ok((file, Mode::Synchronous));
+            }
+        },
+    };
     port.associate(file.as_raw_handle())?;
     let skips = port::skip_on_success(file.as_raw_handle());
-    Ok((file, skips))
+    Ok((file, Mode::Overlapped { skips }))
 }
 
 /// A named pipe that completes at the port. Every call on it posts a packet: one that ends at once because a message is

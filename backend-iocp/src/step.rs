@@ -77,6 +77,10 @@ pub(crate) fn plan(
         // The handle of a running operation stays until it has ended.
         (None, _) => return Plan::End(Completion::failure(CompletionStatus::INVALID_HANDLE)),
     };
+    if target.waits && detail.stage == Stage::First {
+        detail.stage = Stage::Hop;
+        return Plan::Call(Call::Post { record: take(detail, key, 0, records) });
+    }
     match &detail.operation {
         Operation::Accept { .. } | Operation::AcceptMany { .. } => {
             plan_accept(detail, key, target, queued, records)
@@ -96,6 +100,10 @@ pub(crate) fn plan(
 pub(crate) fn judge(detail: &mut Detail, kind: Option<ResourceKind>, landed: Landed) -> Verdict {
     let pipe = kind == Some(ResourceKind::Pipe);
     let failed = landed.code != 0;
+    if detail.stage == Stage::Hop && !failed {
+        detail.stage = Stage::Ready;
+        return Verdict::Again;
+    }
     match &mut detail.operation {
         Operation::Accept { .. } | Operation::AcceptMany { .. } | Operation::Connect { .. } => {
             judge_connection(detail, landed)

@@ -86,15 +86,33 @@ fn an_overlapped_file_is_taken_as_it_is() {
     let (_folder, path) = temporary(b"hello");
     run(|driver| async move {
         // Nobody else may open it, so that it could not be opened again.
-        let alone = || OpenOptions::new().read(true).share_mode(0).clone();
-        let file = alone().custom_flags(FILE_FLAG_OVERLAPPED).open(&path).unwrap();
+        let alone =
+            OpenOptions::new().read(true).share_mode(0).custom_flags(FILE_FLAG_OVERLAPPED).open(&path);
+        let file = alone.unwrap();
         let file = driver.attach(file).unwrap();
         let done = driver.read_at(&file, BytesMut::with_capacity(8), 0).await;
         assert_eq!(&done.buffer[..], b"hello");
-        drop(file);
-        support::wait("closed", || driver.usage().handles == 0);
-        let refused = driver.attach(alone().open(&path).unwrap()).unwrap_err();
-        assert_eq!(refused.raw_os_error(), Some(32), "a sharing violation");
+    });
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_again_is_used_as_it_is() {
+    let (_folder, path) = temporary(b"hello world");
+    run(|driver| async move {
+        let alone = OpenOptions::new().read(true).write(true).share_mode(0).open(&path).unwrap();
+        let file = driver.attach(alone).unwrap();
+        let reads: Vec<_> =
+            (0..200).map(|index| driver.read_at(&file, BytesMut::with_capacity(1), index % 11)).collect();
+        for (index, read) in reads.into_iter().enumerate() {
+            assert_eq!(read.await.buffer[0], b"hello world"[index % 11]);
+        }
+        assert_eq!(driver.write_at(&file, "HE", 0).await.into_result().unwrap().0, 2);
+        assert_eq!(&driver.read_at(&file, BytesMut::with_capacity(3), 0).await.buffer[..], b"HEl");
+        assert_eq!(driver.read_at(&file, BytesMut::with_capacity(3), 99).await.into_result().unwrap().0, 0);
+        let cancelled = driver.write_at(&file, "x", 0);
+        cancelled.cancel();
+        let status = cancelled.await.completion.status();
+        assert!(status == CompletionStatus::CANCELLED || status.is_success());
     });
 }
 

@@ -151,6 +151,7 @@ impl State {
             raw: sockets::raw(&stream),
             kind: ResourceKind::Stream,
             skips: detail.is_some_and(|detail| detail.skips),
+            waits: false,
             provider: listener.map_or_else(
                 || detail.and_then(|detail| detail.provider),
                 |listener| listener.target.provider,
