@@ -13,12 +13,13 @@ use windows_sys::Wdk::Storage::FileSystem::{
     FILE_SYNCHRONOUS_IO_NONALERT, FILE_WRITE_THROUGH, FileModeInformation, NtQueryInformationFile,
 };
 use windows_sys::Win32::Foundation::{
-    ERROR_IO_PENDING, ERROR_MORE_DATA, HANDLE, INVALID_HANDLE_VALUE, RtlNtStatusToDosError,
+    ERROR_ACCESS_DENIED, ERROR_IO_PENDING, ERROR_MORE_DATA, HANDLE, INVALID_HANDLE_VALUE,
+    RtlNtStatusToDosError,
 };
 use windows_sys::Win32::Storage::FileSystem::{
     FILE_FLAG_NO_BUFFERING, FILE_FLAG_OVERLAPPED, FILE_FLAG_SEQUENTIAL_SCAN, FILE_FLAG_WRITE_THROUGH,
-    FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_TYPE_PIPE, GetFileType, ReOpenFile, ReadFile,
-    WriteFile,
+    FILE_READ_DATA, FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_TYPE_PIPE, GetFileType,
+    ReOpenFile, ReadFile, WriteFile,
 };
 use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
 use windows_sys::Win32::System::WindowsProgramming::PUBLIC_OBJECT_BASIC_INFORMATION;
@@ -128,6 +129,15 @@ fn reopen(file: &File, mode: u32) -> io::Result<File> {
     }
     // SAFETY: the system has just made the handle, and nobody else owns it.
     Ok(unsafe { File::from_raw_handle(again) })
+}
+
+/// Whether a file may be read, so that it may be sent. Windows asks this itself when it sends one, Wine does not.
+pub(crate) fn may_read(file: HANDLE) -> Result<(), Landed> {
+    match granted_access(file) {
+        Ok(access) if access & FILE_READ_DATA != 0 => Ok(()),
+        Ok(_) => Err(Landed::failure(ERROR_ACCESS_DENIED)),
+        Err(error) => Err(Landed::from_io_error(&error)),
+    }
 }
 
 /// What the handle may do.

@@ -19,6 +19,7 @@ use windows_sys::Win32::Storage::FileSystem::GetFileSizeEx;
 use windows_sys::core::GUID;
 
 use crate::call::Outcome;
+use crate::files;
 use crate::port::{self, Port};
 use crate::record::{ADDRESS_BYTES, RecordRef};
 use crate::status::Landed;
@@ -152,6 +153,9 @@ pub(crate) fn transmit(
     skips: bool,
 ) -> Outcome {
     let Some(transmit) = provider.transmit else { return unsupported() };
+    if let Err(landed) = files::may_read(file) {
+        return Outcome::Landed(landed);
+    }
     let mut size = 0;
     // SAFETY: `size` is ours; the operation in the table keeps the file open.
     if unsafe { GetFileSizeEx(file, &raw mut size) } == 0 {
