@@ -45,6 +45,13 @@
 //! | one system call | 1 GiB | the next call goes on from there |
 //!
 //! The workstation editions of Windows run two `TransmitFile` at once in the whole system; others wait their turn.
+//!
+//! # Wine
+//!
+//! The tests run under Wine 8 as well. There a receive of 0 bytes waits for data, and
+//! `FILE_SKIP_COMPLETION_PORT_ON_SUCCESS` loses no completion, as on Windows. Two things differ: `ReOpenFile` opens by the
+//! name that the file had when it was opened, so that a file must not be renamed before it is associated; and
+//! `TransmitFile` sends a file that was not opened for reading, so that the driver asks first.
 
 #![cfg(windows)]
 

@@ -33,7 +33,8 @@ pub(crate) fn wait(what: &str, mut condition: impl FnMut() -> bool) {
 pub(crate) fn open_handles() -> usize {
     let mut count = 0;
     // SAFETY: `count` is ours and outlives the call; the pseudo handle needs no closing.
-    assert!(unsafe { GetProcessHandleCount(GetCurrentProcess(), &raw mut count) } != 0);
+    let done = unsafe { GetProcessHandleCount(GetCurrentProcess(), &raw mut count) };
+    assert!(done != 0, "the system counts the handles of a process");
     count as usize
 }
 
