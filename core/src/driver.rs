@@ -140,7 +140,7 @@ pub struct Usage {
     pub operations: usize,
     /// Handles that are open, or closed and waiting for an operation to end.
     pub handles: usize,
-    /// Leased buffers that somebody holds.
+    /// Leased buffers: with their holders, or in items that nobody has taken yet.
     pub leases: usize,
 }
 
