@@ -187,6 +187,7 @@ macro_rules! suite {
             futures_move_to_other_threads,
             cancellations_race_from_other_threads,
             everything_is_send,
+            accepts_are_joined,
         );
     };
 }

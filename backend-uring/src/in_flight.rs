@@ -105,6 +105,28 @@ impl Default for Scratch {
     }
 }
 
+/// Scratches that are not used at the moment.
+#[derive(Default)]
+#[allow(clippy::vec_box, reason = "an operation takes the box as it is; what is in there must not move")]
+pub(crate) struct Spare(Vec<Box<Scratch>>);
+
+impl Spare {
+    pub(crate) fn take(&mut self) -> Box<Scratch> {
+        self.0.pop().unwrap_or_default()
+    }
+
+    /// Pieces of files are large: a few are kept, for the few that are sent at one moment.
+    pub(crate) fn keep(&mut self, scratch: Box<Scratch>) {
+        let most = if scratch.piece.capacity() == 0 { SPARE } else { SPARE_WITH_PIECE };
+        if self.0.len() < most {
+            self.0.push(scratch);
+        }
+    }
+}
+
+const SPARE: usize = 256;
+const SPARE_WITH_PIECE: usize = 8;
+
 impl InFlight {
     pub(crate) fn new(operation: Operation) -> Self {
         Self {

@@ -14,7 +14,7 @@ use bivalve_core::{EntityChunk, FileRange, Operation, Resource};
 use io_uring::types::Fd;
 use io_uring::{opcode, squeue};
 
-use crate::in_flight::{InFlight, Scratch, Stage};
+use crate::in_flight::{InFlight, Progress, Scratch, Spare, Stage};
 
 /// What a send does next.
 pub(crate) enum Next {
@@ -39,7 +39,7 @@ const SENDFILE: u64 = 128 * 1024;
 const PIECE: usize = 256 * 1024;
 
 /// The next step of a `Send` or `SendFile`.
-pub(crate) fn next(in_flight: &mut InFlight, fd: Fd, is_pipe: bool, spare: &mut Vec<Box<Scratch>>) -> Next {
+pub(crate) fn next(in_flight: &mut InFlight, fd: Fd, is_pipe: bool, spare: &mut Spare) -> Next {
     if let Stage::Piece { sent } = in_flight.progress.stage {
         let piece = &in_flight.scratch.get_or_insert_default().piece[sent..];
         if !piece.is_empty() {
@@ -51,7 +51,7 @@ pub(crate) fn next(in_flight: &mut InFlight, fd: Fd, is_pipe: bool, spare: &mut 
     let chunks = match &in_flight.operation {
         Operation::Send { chunks, .. } => chunks.as_slice(),
         Operation::SendFile { range, .. } => {
-            return next_of_file(range, in_flight_file(&mut in_flight.scratch, progress, spare), is_pipe);
+            return next_of_file(range, progress, &mut in_flight.scratch, spare, is_pipe);
         }
         _ => return Next::Done,
     };
@@ -65,7 +65,7 @@ pub(crate) fn next(in_flight: &mut InFlight, fd: Fd, is_pipe: bool, spare: &mut 
     match chunks.get(progress.chunk) {
         None => Next::Done,
         Some(EntityChunk::File(range)) => {
-            next_of_file(range, in_flight_file(&mut in_flight.scratch, progress, spare), is_pipe)
+            next_of_file(range, progress, &mut in_flight.scratch, spare, is_pipe)
         }
         Some(EntityChunk::Bytes(first)) => {
             progress.stage = Stage::Bytes;
@@ -75,7 +75,7 @@ pub(crate) fn next(in_flight: &mut InFlight, fd: Fd, is_pipe: bool, spare: &mut 
             if !more {
                 return Next::Submit(send(fd, is_pipe, first));
             }
-            let scratch = in_flight.scratch.get_or_insert_with(|| spare.pop().unwrap_or_default());
+            let scratch = in_flight.scratch.get_or_insert_with(|| spare.take());
             gather(scratch, first, &chunks[progress.chunk + 1..]);
             Next::Submit(send_vectors(fd, is_pipe, scratch))
         }
@@ -84,34 +84,25 @@ pub(crate) fn next(in_flight: &mut InFlight, fd: Fd, is_pipe: bool, spare: &mut 
     }
 }
 
-/// What [`next_of_file`] needs of the operation, besides the range.
-struct FileState<'a> {
-    scratch: &'a mut Option<Box<Scratch>>,
-    progress: &'a mut crate::in_flight::Progress,
-    spare: &'a mut Vec<Box<Scratch>>,
-}
-
-fn in_flight_file<'a>(
-    scratch: &'a mut Option<Box<Scratch>>,
-    progress: &'a mut crate::in_flight::Progress,
-    spare: &'a mut Vec<Box<Scratch>>,
-) -> FileState<'a> {
-    FileState { scratch, progress, spare }
-}
-
-fn next_of_file(range: &FileRange, state: FileState<'_>, is_pipe: bool) -> Next {
-    let left = range.len().saturating_sub(state.progress.offset);
+fn next_of_file(
+    range: &FileRange,
+    progress: &mut Progress,
+    scratch: &mut Option<Box<Scratch>>,
+    spare: &mut Spare,
+    is_pipe: bool,
+) -> Next {
+    let left = range.len().saturating_sub(progress.offset);
     if left == 0 {
         return Next::Done;
     }
-    let offset = range.offset() + state.progress.offset;
-    if left <= SENDFILE && !is_pipe && state.progress.stage != Stage::Reading {
+    let offset = range.offset() + progress.offset;
+    if left <= SENDFILE && !is_pipe && progress.stage != Stage::Reading {
         // At most SENDFILE.
         let len = usize::try_from(left).unwrap_or(PIECE);
         return Next::SendFile { file: Arc::clone(range.file()), offset, len };
     }
-    state.progress.stage = Stage::Reading;
-    let scratch = state.scratch.get_or_insert_with(|| state.spare.pop().unwrap_or_default());
+    progress.stage = Stage::Reading;
+    let scratch = scratch.get_or_insert_with(|| spare.take());
     let piece = &mut scratch.piece;
     piece.clear();
     piece.reserve(PIECE);
@@ -176,6 +167,7 @@ pub(crate) fn advance(in_flight: &mut InFlight, bytes: usize) {
 }
 
 /// How a `sendfile` went.
+#[derive(Clone, Copy)]
 pub(crate) enum Sent {
     /// So many bytes; 0 is the end of the file.
     Bytes(usize),

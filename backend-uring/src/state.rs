@@ -22,7 +22,7 @@ pub(crate) use self::effects::Effects;
 pub(crate) use self::start::{Start, is_internal};
 use crate::Features;
 use crate::handles::Entry;
-use crate::in_flight::{InFlight, Pause, Place, Scratch, without_buffer};
+use crate::in_flight::{InFlight, Pause, Place, Spare, without_buffer};
 
 /// What is asked of the driver, and how far it is.
 pub(crate) struct State {
@@ -34,7 +34,7 @@ pub(crate) struct State {
     queue: VecDeque<OperationKey>,
     /// With the kernel, and to be cancelled there by the next turn.
     cancels: VecDeque<OperationKey>,
-    spare: Vec<Box<Scratch>>,
+    spare: Spare,
     /// The turn task, once it has run.
     turn: Option<Waker>,
     /// The turn task will run without being woken again.
@@ -58,7 +58,7 @@ impl State {
             handles: Slots::default(),
             queue: VecDeque::new(),
             cancels: VecDeque::new(),
-            spare: Vec::new(),
+            spare: Spare::default(),
             turn: None,
             scheduled: false,
             closed: false,
@@ -265,7 +265,7 @@ impl State {
         fx: &mut Effects,
     ) {
         let Some(mut in_flight) = self.operations.take(key) else { return };
-        self.keep_scratch(in_flight.scratch.take());
+        in_flight.scratch.take().into_iter().for_each(|scratch| self.spare.keep(scratch));
         let (handle, direction) = (in_flight.operation.handle(), in_flight.direction());
         let finished = match buffer {
             Some(buffer) => Finished { completion, buffer },
@@ -281,7 +281,7 @@ impl State {
             self.push(key, Finished::bare(Completion::failure(status)), fx);
         }
         let Some(in_flight) = self.operations.take(key) else { return };
-        self.keep_scratch(in_flight.scratch);
+        in_flight.scratch.into_iter().for_each(|scratch| self.spare.keep(scratch));
         fx.wakers.extend(self.operations.end(key));
         self.release(key, in_flight.operation.handle(), in_flight.operation.direction(), fx);
     }
@@ -343,15 +343,6 @@ impl State {
         }
     }
 
-    fn keep_scratch(&mut self, scratch: Option<Box<Scratch>>) {
-        // Pieces of files are large: a few are kept, for the few that are sent at one moment.
-        if let Some(scratch) = scratch.filter(|scratch| {
-            self.spare.len() < if scratch.piece.capacity() == 0 { SPARE } else { SPARE_WITH_PIECE }
-        }) {
-            self.spare.push(scratch);
-        }
-    }
-
     fn set_place(&mut self, key: OperationKey, place: Place) {
         if let Some(in_flight) = self.operations.get_mut(key) {
             in_flight.place = place;
@@ -367,6 +358,3 @@ impl State {
         self.handles.get_mut(handle.index(), handle.generation()).filter(|_| own)
     }
 }
-
-const SPARE: usize = 256;
-const SPARE_WITH_PIECE: usize = 8;

@@ -62,7 +62,7 @@ use bytes::{Bytes, BytesMut};
 use crate::CompletionStatus;
 use crate::{EntityChunk, FileRange};
 
-pub use self::buffer::Buffer;
+pub use self::buffer::{Accepted, Buffer};
 pub use self::handle::{Handle, OwnedHandle};
 pub use self::lease::{Lease, LeaseHome, LeasePool};
 pub use self::multishot::{Multishot, MultishotItem};
@@ -190,18 +190,18 @@ pub trait DriverExt {
     /// Writes all of the buffer at an offset.
     fn write_at(&self, file: &Handle, buffer: impl Into<Bytes>, offset: u64) -> Started<Bytes, Self::Driver>;
 
-    /// The next connection of a listener, associated with this driver; `None` with an error.
-    fn accept(&self, listener: &Handle) -> Started<Option<OwnedHandle<Self::Driver>>, Self::Driver>;
+    /// The next connection of a listener, associated with this driver: `Some` handle, `None` with an error.
+    fn accept(&self, listener: &Handle) -> Started<Accepted, Self::Driver>;
 
     /// Connections of a listener, one after the other.
     ///
     /// An error, for example [`TOO_MANY_OPEN_FILES`](CompletionStatus::TOO_MANY_OPEN_FILES), is an item; the stream
     /// goes on when it is asked again, so that the caller decides how long to wait. It ends after
     /// [`CANCELLED`](CompletionStatus::CANCELLED).
-    fn accept_many(&self, listener: &Handle) -> Multishot<OwnedHandle<Self::Driver>, Self::Driver>;
+    fn accept_many(&self, listener: &Handle) -> Multishot<Accepted, Self::Driver>;
 
     /// Connects over TCP; `None` with an error.
-    fn connect(&self, address: SocketAddr) -> Started<Option<OwnedHandle<Self::Driver>>, Self::Driver>;
+    fn connect(&self, address: SocketAddr) -> Started<Accepted, Self::Driver>;
 
     /// Receives up to the buffer's spare capacity, and appends what came. 0 bytes: the peer has finished.
     fn receive(&self, stream: &Handle, buffer: BytesMut) -> Started<BytesMut, Self::Driver>;
@@ -249,15 +249,15 @@ impl<D: Driver + ?Sized> DriverExt for Arc<D> {
         self.start(Operation::WriteAt { handle: *file, buffer: buffer.into(), offset })
     }
 
-    fn accept(&self, listener: &Handle) -> Started<Option<OwnedHandle<D>>, D> {
+    fn accept(&self, listener: &Handle) -> Started<Accepted, D> {
         self.start(Operation::Accept { handle: *listener })
     }
 
-    fn accept_many(&self, listener: &Handle) -> Multishot<OwnedHandle<D>, D> {
+    fn accept_many(&self, listener: &Handle) -> Multishot<Accepted, D> {
         Multishot::start(self, Operation::AcceptMany { handle: *listener })
     }
 
-    fn connect(&self, address: SocketAddr) -> Started<Option<OwnedHandle<D>>, D> {
+    fn connect(&self, address: SocketAddr) -> Started<Accepted, D> {
         self.start(Operation::Connect { address })
     }
 

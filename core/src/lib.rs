@@ -38,8 +38,8 @@ pub use self::context::{
     Request, Response, Scope, TypeMap,
 };
 pub use self::driver::{
-    Buffer, Driver, DriverExt, Finished, FinishedBuffer, Handle, Lease, Multishot, Operation, OperationKey,
-    OwnedHandle, Rejected, Resource, Started,
+    Accepted, Buffer, Driver, DriverExt, Finished, FinishedBuffer, Handle, Lease, Multishot, Operation,
+    OperationKey, OwnedHandle, Rejected, Resource, Started,
 };
 pub use self::entity::{EntityChunk, FileRange};
 pub use self::environment::{

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bivalve_core::testing::block_on;
-use bivalve_core::{Driver, DriverExt, Handle, Lease, Multishot, OwnedHandle, Started};
+use bivalve_core::{Accepted, Driver, DriverExt, Handle, Lease, Multishot, OwnedHandle, Started};
 use bytes::{Bytes, BytesMut};
 
 use crate::Trial;
@@ -133,9 +133,9 @@ pub async fn everything_is_send(trial: Trial) {
     fn is_shared<T: Send + Sync + 'static>() {}
     goes_anywhere::<Started<()>>();
     goes_anywhere::<Started<BytesMut>>();
-    goes_anywhere::<Started<Option<OwnedHandle>>>();
+    goes_anywhere::<Started<Accepted>>();
     goes_anywhere::<Multishot<Lease>>();
-    goes_anywhere::<Multishot<OwnedHandle>>();
+    goes_anywhere::<Multishot<Accepted>>();
     goes_anywhere::<Lease>();
     is_shared::<OwnedHandle>();
     is_shared::<Arc<dyn Driver>>();
@@ -146,4 +146,15 @@ pub async fn everything_is_send(trial: Trial) {
         assert_eq!(&ok(driver.read_at(&file, room(20), 0).await).1[..], b"in a task");
     });
     peer(move || block_on(task)).join().await;
+}
+
+/// A combinator over accepts is `Send`: the types of the driver do not come in each other's way.
+pub async fn accepts_are_joined(trial: Trial) {
+    let (listening, address) = crate::support::listener(&trial.driver);
+    let accepts = [trial.driver.accept(&listening), trial.driver.accept(&listening)];
+    let clients: Vec<_> = (0..2).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
+    for accepted in futures_util::future::join_all(accepts).await {
+        assert!(ok(accepted).1.is_some());
+    }
+    drop(clients);
 }

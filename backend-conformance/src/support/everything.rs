@@ -8,7 +8,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bivalve_core::{
-    Buffer, CompletionStatus, Driver, DriverExt, FileRange, Handle, Lease, Multishot, OwnedHandle, Started,
+    Accepted, Buffer, CompletionStatus, Driver, DriverExt, FileRange, Handle, Lease, Multishot, OwnedHandle,
+    Started,
 };
 use bytes::Bytes;
 
@@ -22,7 +23,7 @@ pub(crate) const BLOCKS: usize = 16 << 20;
 pub(crate) struct Everything {
     /// What is in flight on handles of its own, and what is not.
     pub(crate) ending: Vec<Ending>,
-    pub(crate) connections: Multishot<OwnedHandle>,
+    pub(crate) connections: Multishot<Accepted>,
     pub(crate) leases: Multishot<Lease>,
     /// All of its handles.
     pub(crate) handles: Vec<OwnedHandle>,

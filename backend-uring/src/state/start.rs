@@ -83,7 +83,12 @@ impl State {
                 }
             }
             Operation::WriteAt { buffer, .. } if buffer.len() == in_flight.progress.done => None,
-            _ => build(in_flight, fd, is_pipe, self.features),
+            operation => {
+                if matches!(operation, Operation::Connect { .. } | Operation::Timer { .. }) {
+                    in_flight.scratch = Some(self.spare.take());
+                }
+                build(in_flight, fd, is_pipe, self.features)
+            }
         };
         match built {
             Some(entry) => {

@@ -9,7 +9,9 @@ use std::task::{self, Poll, ready};
 
 use futures_core::Stream;
 
-use super::{Driver, Finished, FinishedBuffer, Lease, Operation, OperationKey, OwnedHandle, Rejected};
+use super::{
+    Accepted, Driver, Finished, FinishedBuffer, Lease, Operation, OperationKey, OwnedHandle, Rejected,
+};
 use crate::CompletionStatus;
 
 /// An operation that goes on: one submission, many completions. A [`Stream`] of connections or leased buffers.
@@ -35,9 +37,12 @@ enum State {
 }
 
 /// What a [`Multishot`] can bring.
-pub trait MultishotItem<D: Driver + ?Sized>: Sized + Send + sealed::Sealed {
+pub trait MultishotItem<D: Driver + ?Sized>: sealed::Sealed {
+    /// An item.
+    type Output: Send;
+
     #[doc(hidden)]
-    fn from_buffer(buffer: FinishedBuffer, driver: &Arc<D>) -> Option<Self>;
+    fn from_buffer(buffer: FinishedBuffer, driver: &Arc<D>) -> Option<Self::Output>;
 }
 
 mod sealed {
@@ -46,6 +51,8 @@ mod sealed {
 
 impl sealed::Sealed for Lease {}
 impl<D: Driver + ?Sized> MultishotItem<D> for Lease {
+    type Output = Self;
+
     fn from_buffer(buffer: FinishedBuffer, _driver: &Arc<D>) -> Option<Self> {
         match buffer {
             FinishedBuffer::Lease(lease) => Some(lease),
@@ -54,11 +61,13 @@ impl<D: Driver + ?Sized> MultishotItem<D> for Lease {
     }
 }
 
-impl<D: Driver + ?Sized> sealed::Sealed for OwnedHandle<D> {}
-impl<D: Driver + ?Sized> MultishotItem<D> for OwnedHandle<D> {
-    fn from_buffer(buffer: FinishedBuffer, driver: &Arc<D>) -> Option<Self> {
+impl sealed::Sealed for Accepted {}
+impl<D: Driver + ?Sized> MultishotItem<D> for Accepted {
+    type Output = OwnedHandle<D>;
+
+    fn from_buffer(buffer: FinishedBuffer, driver: &Arc<D>) -> Option<OwnedHandle<D>> {
         match buffer {
-            FinishedBuffer::Handle(handle) => Some(Self::new(Arc::clone(driver), handle)),
+            FinishedBuffer::Handle(handle) => Some(OwnedHandle::new(Arc::clone(driver), handle)),
             _ => None,
         }
     }
@@ -74,12 +83,12 @@ impl<T: MultishotItem<D>, D: Driver + ?Sized> Multishot<T, D> {
     }
 
     /// The next item; `None` after the end, again and again.
-    pub async fn next(&mut self) -> Option<io::Result<T>> {
+    pub async fn next(&mut self) -> Option<io::Result<T::Output>> {
         std::future::poll_fn(|task| self.poll_next(task)).await
     }
 
     /// The next item, if it is there.
-    pub fn poll_next(&mut self, task: &mut task::Context<'_>) -> Poll<Option<io::Result<T>>> {
+    pub fn poll_next(&mut self, task: &mut task::Context<'_>) -> Poll<Option<io::Result<T::Output>>> {
         let finished = match &self.state {
             State::Running(key) => match ready!(self.driver.poll_next(*key, task)) {
                 Some(finished) => finished,
@@ -93,7 +102,7 @@ impl<T: MultishotItem<D>, D: Driver + ?Sized> Multishot<T, D> {
                 _ => return Poll::Ready(None),
             },
         };
-        Poll::Ready(Some(item(finished, &self.driver)))
+        Poll::Ready(Some(item::<T, D>(finished, &self.driver)))
     }
 }
 
@@ -106,14 +115,17 @@ impl<T, D: Driver + ?Sized> Multishot<T, D> {
     }
 }
 
-fn item<T: MultishotItem<D>, D: Driver + ?Sized>(finished: Finished, driver: &Arc<D>) -> io::Result<T> {
+fn item<T: MultishotItem<D>, D: Driver + ?Sized>(
+    finished: Finished,
+    driver: &Arc<D>,
+) -> io::Result<T::Output> {
     finished.completion.into_result()?;
     let wrong = || CompletionStatus::UNSPECIFIED.to_io_error().unwrap_or_else(|| io::ErrorKind::Other.into());
     T::from_buffer(finished.buffer, driver).ok_or_else(wrong)
 }
 
 impl<T: MultishotItem<D>, D: Driver + ?Sized> Stream for Multishot<T, D> {
-    type Item = io::Result<T>;
+    type Item = io::Result<T::Output>;
 
     fn poll_next(self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Option<Self::Item>> {
         Self::poll_next(self.get_mut(), task)

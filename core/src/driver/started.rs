@@ -53,7 +53,7 @@ impl<B, D: Driver + ?Sized> Started<B, D> {
 }
 
 impl<B: Buffer<D>, D: Driver + ?Sized> Future for Started<B, D> {
-    type Output = Completed<B>;
+    type Output = Completed<B::Output>;
 
     fn poll(mut self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Self::Output> {
         let finished = match self.state {
