@@ -42,7 +42,7 @@ impl Jobs {
         self.queue.push_back(key);
         if self.workers < MOST_WORKERS {
             self.workers += 1;
-            after.workers += 1;
+            after.start_worker();
         }
     }
 

@@ -80,6 +80,23 @@ pub(crate) fn submit<'a>(
     let attempt = work.attempt(&endpoint, shared);
     drop(endpoint);
     let mut state = shared.lock();
+    // What mostly comes of it, while nothing else happened to the lane: spares the way through the queue.
+    let attempt = match attempt {
+        Attempt::Done(completion) if state.is_untouched(handle, direction) => {
+            state.check_in(handle, direction);
+            let key = state.start(place, None);
+            state.finish(key, work, completion, after);
+            return (state, key);
+        }
+        Attempt::Waiting if state.is_untouched(handle, direction) => {
+            let key = state.start(place, Some(work));
+            if let Some(lane) = state.check_in(handle, direction) {
+                lane.queue.push_back(key);
+            }
+            return (state, key);
+        }
+        attempt => attempt,
+    };
     let key = state.start(place, None);
     // Before those that came during the attempt.
     state.lane(handle, direction, |lane| lane.queue.push_front(key));
@@ -98,9 +115,6 @@ pub(crate) fn run<'a>(
 ) -> MutexGuard<'a, State> {
     let handle = Handle::new(shared.number, id.index, id.generation);
     let direction = id.direction;
-    if let Some(entry) = state.entry(handle) {
-        entry.endpoint.unlist(direction);
-    }
     for _ in 0..TURN {
         let Some((endpoint, mut work)) = state.check_out(handle, direction) else { return state };
         drop(state);
@@ -119,6 +133,7 @@ impl State {
     /// Takes the work of the first operation, if it is one that can be attempted.
     fn check_out(&mut self, handle: Handle, direction: Direction) -> Option<(Arc<Endpoint>, Work)> {
         let entry = self.handles.get_mut(handle.index(), handle.generation())?;
+        entry.endpoint.unlist(direction);
         let lane = &mut entry.lanes[direction as usize];
         if lane.busy {
             lane.again = true;
@@ -133,6 +148,23 @@ impl State {
         Some((Arc::clone(&entry.endpoint), work))
     }
 
+    /// Whether nothing has happened to a lane during the attempt at an operation that is not in its queue yet.
+    fn is_untouched(&self, handle: Handle, direction: Direction) -> bool {
+        self.handles.get(handle.index(), handle.generation()).is_some_and(|entry| {
+            let lane = &entry.lanes[direction as usize];
+            !entry.closed && !lane.again && lane.queue.is_empty()
+        })
+    }
+
+    /// The attempt is over.
+    fn check_in(&mut self, handle: Handle, direction: Direction) -> Option<&mut Lane> {
+        let entry = self.handles.get_mut(handle.index(), handle.generation())?;
+        entry.users -= 1;
+        let lane = &mut entry.lanes[direction as usize];
+        lane.busy = false;
+        Some(lane)
+    }
+
     /// Brings back what was attempted: the first operation of its lane. Whether another attempt is worth while.
     fn settle(
         &mut self,
@@ -144,10 +176,20 @@ impl State {
     ) -> bool {
         let Some(entry) = self.entry(handle) else { return false };
         let closed = entry.closed;
+        entry.users -= 1;
         let lane = &mut entry.lanes[direction as usize];
         lane.busy = false;
         let again = std::mem::take(&mut lane.again);
         let Some(&key) = lane.queue.front() else { return false };
+        if let Attempt::Done(completion) = attempt {
+            lane.queue.pop_front();
+            let more = !lane.queue.is_empty();
+            self.finish(key, work, completion, after);
+            if closed {
+                self.release(handle, 0, after);
+            }
+            return more;
+        }
         let cancelled = closed || self.operations.get(key).is_some_and(|detail| detail.cancel);
         let go_on = match attempt {
             Attempt::Accepted(endpoint) => {
@@ -163,11 +205,7 @@ impl State {
                 }
                 true
             }
-            Attempt::Done(completion) => {
-                self.leave_lane(handle, direction, key);
-                self.finish(key, work, completion, after);
-                true
-            }
+            Attempt::Done(_) => false, // above
             Attempt::End(last) => {
                 self.leave_lane(handle, direction, key);
                 self.end(key, last, after);
@@ -208,7 +246,9 @@ impl State {
                 again
             }
         };
-        self.release(handle, 1, after);
+        if closed {
+            self.release(handle, 0, after);
+        }
         go_on
     }
 
@@ -244,13 +284,13 @@ impl State {
 
     /// Makes the pump look at a lane.
     pub(crate) fn signal(&mut self, handle: Handle, direction: Direction, after: &mut Aftermath) {
-        after.wakers.extend(self.entry(handle).map(|entry| entry.endpoint.waker(direction).clone()));
+        after.wake(self.entry(handle).map(|entry| entry.endpoint.waker(direction).clone()));
     }
 
     /// Makes the pump look at a lane that has something in it.
     pub(crate) fn signal_next(&mut self, handle: Handle, direction: Direction, after: &mut Aftermath) {
         let entry = self.entry(handle).filter(|entry| !entry.lanes[direction as usize].queue.is_empty());
-        after.wakers.extend(entry.map(|entry| entry.endpoint.waker(direction).clone()));
+        after.wake(entry.map(|entry| entry.endpoint.waker(direction).clone()));
     }
 
     pub(crate) fn lane(&mut self, handle: Handle, direction: Direction, change: impl FnOnce(&mut Lane)) {
@@ -294,7 +334,7 @@ impl State {
     /// Closes what never had a handle.
     fn discard(&mut self, endpoint: Arc<Endpoint>, after: &mut Aftermath) {
         self.closing += 1;
-        after.endpoints.push(endpoint);
+        after.close(endpoint);
     }
 }
 

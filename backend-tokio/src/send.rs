@@ -65,11 +65,6 @@ impl Progress {
                 Next::End => return Attempt::Done(Completion::success(self.sent)),
                 Next::Piece => return Attempt::Piece,
             }
-            match io.poll_ready(Direction::Out, task) {
-                Poll::Pending => return Attempt::Waiting,
-                Poll::Ready(Err(_)) => return Attempt::Done(self.ended(CompletionStatus::CANCELLED)),
-                Poll::Ready(Ok(())) => {}
-            }
             match self.write(operation, io) {
                 // No system says so when there is something to write; going on would not end.
                 Ok(0) => return Attempt::Done(self.ended(CompletionStatus::UNSPECIFIED)),
@@ -77,7 +72,15 @@ impl Progress {
                     self.advance(operation, bytes);
                     share = share.saturating_sub(bytes);
                 }
-                Err(error) if is_no_error(&error) => {}
+                // Asked only now: mostly there is room, and a write looks at the readiness by itself.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    match io.poll_ready(Direction::Out, task) {
+                        Poll::Pending => return Attempt::Waiting,
+                        Poll::Ready(Err(_)) => return Attempt::Done(self.ended(CompletionStatus::CANCELLED)),
+                        Poll::Ready(Ok(())) => {}
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Attempt::Done(self.ended(sys::status(&error))),
             }
         }
@@ -138,7 +141,9 @@ impl Progress {
             let bytes = &window.bytes[window.start..window.end];
             return io.try_write(&[IoSlice::new(bytes)], bytes.len());
         }
-        if part(operation, self.part + FEW_SLICES).is_some() {
+        if part(operation, self.part + 1).is_none() {
+            self.write_slices::<1>(operation, io)
+        } else if part(operation, self.part + FEW_SLICES).is_some() {
             self.write_slices::<MOST_SLICES>(operation, io)
         } else {
             self.write_slices::<FEW_SLICES>(operation, io)

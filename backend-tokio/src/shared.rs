@@ -60,32 +60,63 @@ impl Shared {
 }
 
 /// What must not happen under the lock, because it may call the driver again or take long (rule 8).
+///
+/// One list, because it is empty most of the time, and costs no more than that then.
 #[derive(Debug, Default)]
 pub(crate) struct Aftermath {
-    pub(crate) wakers: Vec<Waker>,
-    /// Of those who wait no longer: dropped only.
-    pub(crate) stale: Vec<Waker>,
-    /// What nobody will hear.
-    pub(crate) buffers: Vec<FinishedBuffer>,
-    pub(crate) endpoints: Vec<Arc<Endpoint>>,
-    /// How many to start.
-    pub(crate) workers: usize,
+    deeds: Vec<Deed>,
+}
+
+#[derive(Debug)]
+enum Deed {
+    Close(Arc<Endpoint>),
+    DropBuffer(#[allow(dead_code, reason = "to be dropped")] FinishedBuffer),
+    DropWaker(#[allow(dead_code, reason = "to be dropped")] Waker),
+    StartWorker,
+    Wake(Waker),
 }
 
 impl Aftermath {
+    pub(crate) fn wake(&mut self, waker: Option<Waker>) {
+        self.deeds.extend(waker.map(Deed::Wake));
+    }
+
+    /// The waker of one who waits no longer.
+    pub(crate) fn drop_waker(&mut self, waker: Option<Waker>) {
+        self.deeds.extend(waker.map(Deed::DropWaker));
+    }
+
+    /// What nobody will hear.
+    pub(crate) fn drop_buffer(&mut self, buffer: FinishedBuffer) {
+        self.deeds.push(Deed::DropBuffer(buffer));
+    }
+
+    /// An endpoint that is counted in `State::closing` until it is closed.
+    pub(crate) fn close(&mut self, endpoint: Arc<Endpoint>) {
+        self.deeds.push(Deed::Close(endpoint));
+    }
+
+    /// A worker that was counted already.
+    pub(crate) fn start_worker(&mut self) {
+        self.deeds.push(Deed::StartWorker);
+    }
+
     /// Empties it; what it allocated is used again.
     pub(crate) fn run(&mut self, shared: &Arc<Shared>) {
-        self.stale.clear();
-        self.buffers.clear();
-        if !self.endpoints.is_empty() {
-            let closed = self.endpoints.len();
-            self.endpoints.clear();
-            // Counted until now, so that an idle driver has closed everything.
-            shared.lock().closing -= closed;
+        if self.deeds.is_empty() {
+            return;
         }
-        for _ in 0..std::mem::take(&mut self.workers) {
-            files::start(shared);
+        for deed in self.deeds.drain(..) {
+            match deed {
+                Deed::Close(endpoint) => {
+                    drop(endpoint);
+                    // Counted until now, so that an idle driver has closed everything.
+                    shared.lock().closing -= 1;
+                }
+                Deed::DropBuffer(_) | Deed::DropWaker(_) => {}
+                Deed::StartWorker => files::start(shared),
+                Deed::Wake(waker) => waker.wake(),
+            }
         }
-        self.wakers.drain(..).for_each(Waker::wake);
     }
 }

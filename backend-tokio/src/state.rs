@@ -84,14 +84,16 @@ impl State {
     /// Gives an endpoint its handle.
     pub(crate) fn insert(&mut self, endpoint: Arc<Endpoint>, kind: ResourceKind) -> Handle {
         let (index, generation) = self.handles.insert(Entry {
-            endpoint: Arc::clone(&endpoint),
+            endpoint,
             kind,
             lanes: [Lane::default(), Lane::default()],
             queued: 0,
             users: 0,
             closed: false,
         });
-        endpoint.place(index, generation);
+        if let Some(entry) = self.handles.get(index, generation) {
+            entry.endpoint.place(index, generation);
+        }
         Handle::new(self.number, index, generation)
     }
 
@@ -159,7 +161,7 @@ impl State {
     /// Nobody will ask for the outcome any more.
     pub(crate) fn abandon(&mut self, key: OperationKey, after: &mut Aftermath) {
         let abandoned = self.operations.abandon(key);
-        after.stale.extend(abandoned.waker);
+        after.drop_waker(abandoned.waker);
         abandoned.unheard.into_iter().for_each(|finished| self.bury(finished, after));
         if abandoned.running {
             self.cancel(key, after);
@@ -196,10 +198,12 @@ impl State {
     pub(crate) fn release(&mut self, handle: Handle, users: usize, after: &mut Aftermath) {
         let Some(entry) = self.entry(handle) else { return };
         entry.users -= users;
-        if entry.closed && entry.users == 0 {
-            let entry = self.handles.remove(handle.index(), handle.generation());
-            after.endpoints.extend(entry.map(|entry| entry.endpoint));
+        if entry.closed
+            && entry.users == 0
+            && let Some(entry) = self.handles.remove(handle.index(), handle.generation())
+        {
             self.closing += 1;
+            after.close(entry.endpoint);
         }
     }
 
@@ -244,20 +248,20 @@ impl State {
             self.push(key, Finished::bare(Completion::failure(status)), after);
         }
         self.operations.take(key);
-        after.wakers.extend(self.operations.end(key));
+        after.wake(self.operations.end(key));
     }
 
     /// An item of an operation that goes on.
     pub(crate) fn push(&mut self, key: OperationKey, item: Finished, after: &mut Aftermath) {
         match self.operations.push(key, item) {
-            Ok(waker) => after.wakers.extend(waker),
+            Ok(waker) => after.wake(waker),
             Err(unheard) => self.bury(unheard, after),
         }
     }
 
     pub(crate) fn deliver(&mut self, key: OperationKey, finished: Finished, after: &mut Aftermath) {
         match self.operations.finish(key, finished) {
-            Ok(waker) => after.wakers.extend(waker),
+            Ok(waker) => after.wake(waker),
             Err(unheard) => self.bury(unheard, after),
         }
     }
@@ -267,7 +271,7 @@ impl State {
         match finished.buffer {
             FinishedBuffer::Handle(handle) => self.close(handle, after),
             FinishedBuffer::None => {}
-            buffer => after.buffers.push(buffer),
+            buffer => after.drop_buffer(buffer),
         }
     }
 }
