@@ -60,15 +60,20 @@
 //! - [`module`](macro@module): the attribute, all of its arguments, and what a method may look like.
 //! - [`Module`]: the 29 methods, and what holds for all of them: re-entrancy, errors, panics, cancellation.
 //! - [`Context`]: everything that a module may do with a request.
+//! - [`driver`]: completions: files, sockets and timers that report bytes and status. `backend` chooses which one.
 //! - [`testing`]: a host for tests, in which a request goes step by step.
 //! - `tower` (with the feature of that name): a pipeline as a `tower::Layer`, and any Tower service as its
 //!   handler.
 //!
 //! # Features
 //!
+//! - `backend` (default): the module `backend`, with the completion drivers of the system.
 //! - `tower` (default): the module `tower`, with the Tower adapter.
 
 #![forbid(unsafe_code)]
+
+#[cfg(feature = "backend")]
+pub mod backend;
 
 pub use bivalve_core::*;
 #[doc = include_str!("docs/module.md")]

@@ -1,0 +1,23 @@
+//! Neither Linux nor Windows: Tokio.
+
+use std::sync::Arc;
+
+use bivalve_core::Driver;
+
+use super::{Backend, SelectError, Unavailable, start_tokio};
+
+pub(super) const PREFERENCE: &[Backend] = &[Backend::Tokio];
+
+pub(super) fn start(backend: Backend) -> Result<Arc<dyn Driver>, Unavailable> {
+    match backend {
+        Backend::Tokio => start_tokio(),
+        Backend::Iocp | Backend::Uring => Err(Unavailable::not_here(backend)),
+    }
+}
+
+pub(super) fn survey(backend: Backend) -> Result<String, SelectError> {
+    match backend {
+        Backend::Tokio => Ok("readiness, files on the blocking pool".into()),
+        Backend::Iocp | Backend::Uring => Err(Unavailable::not_here(backend).error),
+    }
+}

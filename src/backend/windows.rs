@@ -1,0 +1,33 @@
+//! Windows: completion ports.
+
+use std::sync::Arc;
+
+use bivalve_core::Driver;
+use bivalve_iocp::IocpDriver;
+
+use super::{Backend, SelectError, Unavailable, start_tokio};
+
+pub(super) const PREFERENCE: &[Backend] = &[Backend::Iocp, Backend::Tokio];
+
+pub(super) fn start(backend: Backend) -> Result<Arc<dyn Driver>, Unavailable> {
+    match backend {
+        // Every Windows has them: a failure is a limit, and nothing to be silent about.
+        Backend::Iocp => match IocpDriver::new() {
+            Ok(driver) => Ok(Arc::new(driver)),
+            Err(error) => Err(Unavailable::new(backend, error, false)),
+        },
+        Backend::Tokio => start_tokio(),
+        Backend::Uring => Err(Unavailable::not_here(backend)),
+    }
+}
+
+pub(super) fn survey(backend: Backend) -> Result<String, SelectError> {
+    match backend {
+        Backend::Iocp => match IocpDriver::new() {
+            Ok(driver) => Ok(format!("completion port, {} threads", driver.threads())),
+            Err(error) => Err(Unavailable::new(backend, error, false).error),
+        },
+        Backend::Tokio => Ok("readiness over AFD, files on the blocking pool".into()),
+        Backend::Uring => Err(Unavailable::not_here(backend).error),
+    }
+}
