@@ -49,9 +49,11 @@
 //! # Wine
 //!
 //! The tests run under Wine 8 as well. There a receive of 0 bytes waits for data, and
-//! `FILE_SKIP_COMPLETION_PORT_ON_SUCCESS` loses no completion, as on Windows. Two things differ: `ReOpenFile` opens by the
-//! name that the file had when it was opened, so that a file must not be renamed before it is associated; and
-//! `TransmitFile` sends a file that was not opened for reading, so that the driver asks first.
+//! `FILE_SKIP_COMPLETION_PORT_ON_SUCCESS` loses no completion, as on Windows. What differs:
+//!
+//! - `ReOpenFile` opens by the name that the file had when it was opened: it must not be renamed before it is associated.
+//! - `TransmitFile` sends a file that was not opened for reading, so that the driver asks first.
+//! - A reset that comes while no receive is in flight is read as the end of the stream, by any Winsock call.
 
 #![cfg(windows)]
 

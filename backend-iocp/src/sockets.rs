@@ -215,23 +215,32 @@ fn stream(v6: bool) -> io::Result<TcpStream> {
 
 fn prepare(address: SocketAddr, port: &Port) -> io::Result<(TcpStream, Provider, bool)> {
     static PROVIDERS: [OnceLock<Provider>; 2] = [const { OnceLock::new() }; 2];
-    let socket = stream(address.is_ipv6())?;
+    let socket = bound(address)?;
     let cache = &PROVIDERS[usize::from(address.is_ipv6())];
     let provider = match cache.get() {
         Some(provider) => *provider,
-        None => *cache.get_or_init({
+        None => {
             let provider = Provider::of(raw(&socket))?;
-            move || provider
-        }),
+            *cache.get_or_init(|| provider)
+        }
     };
-    // ConnectEx does not bind on its own.
-    let any: SocketAddr =
-        if address.is_ipv6() { (Ipv6Addr::UNSPECIFIED, 0).into() } else { (Ipv4Addr::UNSPECIFIED, 0).into() };
-    let socket = Socket::from(socket);
-    socket.bind(&any.into())?;
-    let socket = TcpStream::from(socket);
     let skips = provider.associate(raw(&socket), port)?;
     Ok((socket, provider, skips))
+}
+
+/// A socket with a local port, which `ConnectEx` does not give it.
+fn bound(address: SocketAddr) -> io::Result<TcpStream> {
+    let any: SocketAddr =
+        if address.is_ipv6() { (Ipv6Addr::UNSPECIFIED, 0).into() } else { (Ipv4Addr::UNSPECIFIED, 0).into() };
+    let bind = || {
+        let socket = Socket::from(stream(address.is_ipv6())?);
+        socket.bind(&any.into())?;
+        Ok::<_, io::Error>(TcpStream::from(socket))
+    };
+    let socket = bind()?;
+    // From the port that it is to connect to, a socket would connect to itself where nobody listens. The first one keeps
+    // that port from the second.
+    if socket.local_addr()?.port() == address.port() { bind() } else { Ok(socket) }
 }
 
 /// `None` or the function pointer that a GUID names.
