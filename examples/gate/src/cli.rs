@@ -5,6 +5,7 @@ use std::io::{self, BufRead, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use bivalve::backend::{Selection, survey};
 use clap::{Parser, Subcommand};
 use gate::config::{Config, ConfigError, listen_address};
 use gate::modules::authentication::{Passwords, TokenHash};
@@ -14,8 +15,12 @@ use gate::modules::authentication::{Passwords, TokenHash};
 /// Without any option it listens at 127.0.0.1:8080 and prints a user and a token that are good until it ends.
 /// RUST_LOG=debug tells more about what it does.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true)]
+#[command(version, disable_version_flag = true, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
+    /// The completion driver for modules: auto, uring, iocp or tokio; any but auto is taken or nothing [default: auto]
+    #[arg(long, value_name = "DRIVER")]
+    backend: Option<Selection>,
+
     /// Where to listen; port 0 takes any that is free [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen_address)]
     listen: Option<SocketAddr>,
@@ -31,6 +36,14 @@ pub(crate) struct Cli {
     /// The password file: one line for each user, made by `gate user NAME`
     #[arg(long, value_name = "FILE")]
     users: Option<PathBuf>,
+
+    /// Print the version; with -v also what this system has
+    #[arg(short = 'V', long)]
+    pub(crate) version: bool,
+
+    /// Say more
+    #[arg(short, long, requires = "version")]
+    pub(crate) verbose: bool,
 
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -54,6 +67,7 @@ impl Cli {
     /// The configuration: defaults, then the file, then the options.
     pub(crate) fn config(self) -> Result<Config, ConfigError> {
         let mut config = self.config.as_deref().map_or_else(|| Ok(Config::default()), Config::read)?;
+        config.backend = self.backend.unwrap_or(config.backend);
         config.listen = self.listen.unwrap_or(config.listen);
         if let Some(folder) = self.log_dir {
             config.access_log.directory = folder;
@@ -63,6 +77,22 @@ impl Cli {
         }
         Ok(config)
     }
+}
+
+/// `gate --version`, and `gate --version -v`
+pub(crate) fn version(verbose: bool) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "gate {}", env!("CARGO_PKG_VERSION"))?;
+    if verbose {
+        writeln!(out, "\nCompletion drivers, the best first:")?;
+        for (backend, found) in survey() {
+            match found {
+                Ok(found) => writeln!(out, "  {backend:<6} yes  {found}")?,
+                Err(error) => writeln!(out, "  {backend:<6} no   {error}")?,
+            }
+        }
+    }
+    Ok(())
 }
 
 /// `gate token NAME`

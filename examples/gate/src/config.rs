@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
+use bivalve::backend::Selection;
 use serde::{Deserialize, Deserializer};
 
 use crate::app::AppConfig;
@@ -24,6 +25,10 @@ pub struct Config {
     /// The address to listen at; port 0 takes any that is free. Default: `127.0.0.1:8080`.
     #[serde(deserialize_with = "address")]
     pub listen: SocketAddr,
+    /// The completion driver for modules: `auto`, `uring`, `iocp` or `tokio`; any but `auto` is taken or nothing.
+    /// Default: `auto`.
+    #[serde(deserialize_with = "selection")]
+    pub backend: Selection,
     /// Connections and their end.
     pub server: ServerConfig,
     /// The application.
@@ -116,6 +121,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            backend: Selection::automatic(),
             server: ServerConfig::default(),
             app: AppConfig::default(),
             request_id: RequestIdConfig::default(),
@@ -135,6 +141,10 @@ impl Default for Config {
 pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
     let found = text.to_socket_addrs().ok().and_then(|mut found| found.next());
     found.ok_or_else(|| format!("no address and port, as in 127.0.0.1:8080 or localhost:8080: {text:?}"))
+}
+
+fn selection<'de, D: Deserializer<'de>>(from: D) -> Result<Selection, D::Error> {
+    String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
 }
 
 fn address<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {

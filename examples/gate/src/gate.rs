@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bivalve::Pipeline;
 use bivalve::tower::{ModuleLayer, ModuleService};
+use bivalve::{Driver, Pipeline};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tower::Layer;
@@ -59,7 +59,8 @@ impl Gate {
             let folder = config.access_log.directory.display();
             format!("cannot write the access log in {folder}: {error}. Choose another folder with --log-dir")
         })?;
-        let pipeline = pipeline(&config, passwords, log.sender())?;
+        let driver = config.backend.start()?;
+        let pipeline = pipeline(&config, passwords, log.sender(), driver)?;
         let (stopping, stops) = watch::channel(false);
         let layer = ModuleLayer::new(pipeline);
         let service = layer.layer(app::router(&config.app, stops));
@@ -123,10 +124,11 @@ pub fn pipeline(
     config: &Config,
     passwords: Passwords,
     log: LogSender,
+    driver: Arc<dyn Driver>,
 ) -> Result<Arc<Pipeline>, Box<dyn Error + Send + Sync>> {
     let software = concat!("Bivalve gate/", env!("CARGO_PKG_VERSION"));
     let mut pipeline = Pipeline::builder()
-        .server(bivalve::Server::new().software(software))
+        .server(bivalve::Server::new().software(software).with_driver(driver))
         .module("ServerTiming", ServerTiming::new(&config.server_timing))
         .module("RequestId", RequestIds::new(&config.request_id))
         .module("AccessLog", AccessLog::new(&config.access_log, log))

@@ -23,6 +23,7 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Some(Command::Token { ref name }) => cli::token(name),
         Some(Command::User { ref name }) => cli::user(name),
+        None if cli.version => cli::version(cli.verbose),
         None => cli.config().map_err(Into::into).and_then(serve),
     };
     match done {

@@ -93,6 +93,24 @@ fn status(url: &str, credentials: &str) -> u16 {
 }
 
 #[test]
+fn the_version_with_v_tells_what_the_system_has() {
+    let output = run(folder().path(), &["--version", "-v"], "");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with(concat!("gate ", env!("CARGO_PKG_VERSION"), "\n")), "{text}");
+    assert!(text.contains("  tokio  yes  "), "{text}");
+    assert!(!cfg!(target_os = "linux") || text.contains("  uring  "), "{text}");
+}
+
+#[test]
+fn a_driver_that_is_not_here_is_not_replaced() {
+    let absent = if cfg!(windows) { "uring" } else { "iocp" };
+    let output = run(folder().path(), &["--backend", absent, "--listen", "127.0.0.1:0"], "");
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success(), "{text}");
+    assert!(text.contains(&format!("the driver {absent} cannot be had")), "{text}");
+}
+
+#[test]
 fn the_version_is_told() {
     let output = run(folder().path(), &["--version"], "");
     assert_eq!(String::from_utf8_lossy(&output.stdout), format!("gate {}\n", env!("CARGO_PKG_VERSION")));
