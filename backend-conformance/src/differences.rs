@@ -27,3 +27,15 @@ pub(crate) fn make_sparse(path: &std::path::Path) {
 ///
 /// On Windows an overlapped send that fails says nothing about what the transport had already taken.
 pub(crate) const FAILED_SENDS_REPORT_BYTES: bool = !cfg!(windows);
+
+/// Lets a driver post its next receive before the peer resets.
+///
+/// Wine 8 loses a reset that comes while no receive is pending: a probe in C, without any driver, lost 400 of 400, and
+/// none of 400 with one pending. There is nothing to ask, so this gives the driver time.
+pub(crate) async fn until_a_receive_is_pending() {
+    if cfg!(windows) {
+        for _ in 0..50 {
+            crate::support::pause().await;
+        }
+    }
+}

@@ -24,6 +24,7 @@ pub async fn a_reset_is_the_last_item(trial: Trial) {
     let mut items = trial.driver.receive_many(&stream);
     peer.write_all(b"first").unwrap();
     assert_eq!(&items.next().await.unwrap().unwrap()[..], b"first");
+    differences::until_a_receive_is_pending().await;
     reset(peer);
     assert_eq!(error(&mut items).await, CompletionStatus::CONNECTION_RESET);
     assert!(items.next().await.is_none());
