@@ -4,13 +4,15 @@ use std::alloc::{self, Layout};
 use std::io;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use bivalve_core::Lease;
 use bivalve_core::driver::LeaseHome;
 use bytes::BytesMut;
-use io_uring::IoUring;
 use io_uring::types::BufRingEntry;
+
+use crate::ring::Ring;
+use crate::sync::{Mutex, MutexGuard};
 
 /// The buffers, in a ring that is shared with the kernel. Belongs to the turn task.
 ///
@@ -32,7 +34,7 @@ pub(crate) struct Buffers {
 pub(crate) const GROUP: u16 = 0;
 
 /// Where leases come home, from any thread.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Returns {
     state: Mutex<Home>,
 }
@@ -49,7 +51,7 @@ unsafe impl Send for Buffers {}
 
 impl Buffers {
     /// Allocates the buffers and registers them. `count` is a power of two.
-    pub(crate) fn register(ring: &IoUring, count: u16, size: usize) -> io::Result<Self> {
+    pub(crate) fn register(ring: &Ring, count: u16, size: usize) -> io::Result<Self> {
         let bytes = usize::from(count) * size_of::<BufRingEntry>();
         let layout = Layout::from_size_align(bytes, PAGE).map_err(io::Error::other)?;
         // SAFETY: the layout is not empty, `count` is at least 1.
@@ -64,13 +66,13 @@ impl Buffers {
             tail: 0,
             size,
             slots: (0..count).map(|_| None).collect(),
-            returns: Arc::default(),
+            returns: Arc::new(Returns { state: Mutex::new(Home::default()) }),
             arrived: Vec::new(),
         };
         let address = entries.as_ptr() as u64;
         // SAFETY: the memory has room for `count` entries and is this struct's, whose owner keeps it until no receive is
         // in flight and the group is unregistered or the ring closed (`Turn`'s destructor), or leaks it.
-        unsafe { ring.submitter().register_buf_ring_with_flags(address, count, GROUP, 0)? };
+        unsafe { ring.register_buffers(address, count)? };
         for id in 0..count {
             buffers.provide(id, BytesMut::with_capacity(size));
         }

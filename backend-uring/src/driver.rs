@@ -84,10 +84,19 @@ impl UringDriver {
     /// The driver, and the task that drives it.
     pub(crate) fn new(config: &Config) -> Result<(Arc<Self>, Turn), SetupError> {
         let (ring, features) = setup::set_up(config)?;
+        let ring = Ring::new(ring).map_err(|error| SetupError::new("watching the ring", error))?;
+        Self::over(ring, features, config)
+    }
+
+    /// The same, over a ring that is there.
+    pub(crate) fn over(
+        ring: Ring,
+        features: Features,
+        config: &Config,
+    ) -> Result<(Arc<Self>, Turn), SetupError> {
         let size = config.buffer_size as usize;
         let buffers = Buffers::register(&ring, config.buffers, size)
             .map_err(|error| SetupError::new("registering the buffer ring", error))?;
-        let ring = Ring::new(ring).map_err(|error| SetupError::new("watching the ring", error))?;
         let shared = Arc::new(Shared::new(State::new(features), Arc::clone(buffers.returns())));
         let heap = LeasePool::new(size, usize::from(config.buffers));
         let turn = Turn::new(Arc::clone(&shared), ring, buffers, Arc::clone(&heap));

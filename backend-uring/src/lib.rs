@@ -59,7 +59,10 @@ mod config;
 mod driver;
 mod handles;
 mod in_flight;
+#[cfg(all(test, bivalve_loom))]
+mod models;
 mod probe;
+#[cfg_attr(bivalve_loom, path = "models/ring.rs")]
 mod ring;
 mod runtime;
 mod send;

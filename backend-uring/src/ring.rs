@@ -115,6 +115,19 @@ impl Ring {
         }
     }
 
+    /// Makes the provided buffers known.
+    ///
+    /// # Safety
+    ///
+    /// At the address is a ring of so many entries, which stays there until no receive is in flight and the buffers are
+    /// unregistered or the ring is closed.
+    pub(crate) unsafe fn register_buffers(&self, address: u64, count: u16) -> io::Result<()> {
+        // SAFETY: by the contract of this function.
+        unsafe {
+            self.ring.submitter().register_buf_ring_with_flags(address, count, crate::buffers::GROUP, 0)
+        }
+    }
+
     /// Forgets the provided buffers.
     pub(crate) fn unregister_buffers(&self) -> io::Result<()> {
         self.ring.submitter().unregister_buf_ring(crate::buffers::GROUP)

@@ -9,7 +9,7 @@ use crate::sync::{Mutex, MutexGuard};
 
 /// The state behind its lock.
 ///
-/// Rules, modelled in `tests/loom.rs`:
+/// Rules, modelled in `models.rs`:
 ///
 /// 1. Whoever adds work under the lock takes the waker of [`State::signal`] and wakes it after the unlock.
 /// 2. The turn calls [`State::begin_turn`] before it looks for work. So work is either seen by that turn, or its adder
