@@ -17,10 +17,30 @@ pub(crate) struct Entry {
     pub(crate) kind: ResourceKind,
     /// No new operations; the entry goes with the last one.
     pub(crate) closing: bool,
+    /// Its place in the ring's table.
+    pub(crate) direct: Direct,
     /// Positioned operations in flight, which have no order.
     pub(crate) independent: usize,
     incoming: VecDeque<OperationKey>,
     outgoing: VecDeque<OperationKey>,
+}
+
+/// Whether a descriptor is in the ring's table, under the index of its handle.
+///
+/// ```text
+/// No -> Coming -> There -> Going -> (forgotten)
+///         \ refused -> No
+/// ```
+///
+/// The ring's table holds a reference of its own: the socket is closed when it has left the table and the entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direct {
+    No,
+    /// The kernel was asked to take it in.
+    Coming,
+    There,
+    /// The kernel was asked to forget it.
+    Going,
 }
 
 impl Entry {
@@ -30,6 +50,7 @@ impl Entry {
             kind: resource.kind(),
             resource: Arc::new(resource),
             closing: false,
+            direct: Direct::No,
             independent: 0,
             incoming: VecDeque::new(),
             outgoing: VecDeque::new(),

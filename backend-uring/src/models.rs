@@ -243,6 +243,22 @@ fn an_abandoned_write_keeps_its_buffer_until_the_kernel_is_done() {
     });
 }
 
+#[test]
+fn an_abandoned_operation_is_cancelled_at_once() {
+    model(|| {
+        let stand = Stand::new();
+        let timer = stand.driver.timer(Duration::from_secs(1));
+        let other = spawn(move || drop(timer));
+        drop(block_on(stand.driver.post(1)));
+        other.join().expect("nobody waits for it");
+        // The first goes out with the cancellation or behind it, and by the second what it brought was looked at.
+        drop(block_on(stand.driver.post(2)));
+        drop(block_on(stand.driver.post(3)));
+        assert_eq!(stand.driver.usage().operations, 0);
+        stand.end();
+    });
+}
+
 /// The next lease: full of this.
 fn expect(lease: Option<std::io::Result<Lease>>, value: u8) -> Lease {
     let lease = lease.expect("there is more").expect("it is no error");

@@ -12,6 +12,9 @@ pub enum Feature {
     CoopTaskrun,
     /// Completions are made in the call that asks for them (`DEFER_TASKRUN`, Linux 6.1).
     DeferTaskrun,
+    /// Sockets are in the ring's own table, which spares the lookup of each operation (`IORING_REGISTER_FILES2`,
+    /// Linux 5.19 for a table that is filled as it goes).
+    DirectDescriptors,
     /// One submission brings connection after connection (Linux 5.19).
     MultishotAccept,
     /// One submission brings buffer after buffer (Linux 6.0).
@@ -57,6 +60,11 @@ impl Features {
         features
     }
 
+    /// The set with a feature.
+    pub(crate) const fn with(self, feature: Feature) -> Self {
+        Self(self.0 | feature.bit())
+    }
+
     pub(crate) fn contains_all(self, features: &[Feature]) -> bool {
         features.iter().all(|feature| self.contains(*feature))
     }
@@ -67,11 +75,12 @@ impl Features {
 }
 
 impl Feature {
-    const NAMES: [(Self, &'static str); 6] = [
+    const NAMES: [(Self, &'static str); 7] = [
         (Self::CoopTaskrun, "COOP_TASKRUN"),
         (Self::DeferTaskrun, "DEFER_TASKRUN"),
         (Self::SingleIssuer, "SINGLE_ISSUER"),
         (Self::SubmitAll, "SUBMIT_ALL"),
+        (Self::DirectDescriptors, "direct descriptors"),
         (Self::MultishotAccept, "multishot accept"),
         (Self::MultishotReceive, "multishot receive"),
     ];

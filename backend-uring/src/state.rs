@@ -4,6 +4,7 @@
 //! must not happen under that lock, waking tasks and dropping what belongs to callers, is collected in [`Effects`].
 
 mod complete;
+mod direct;
 mod effects;
 mod start;
 
@@ -18,6 +19,7 @@ use bivalve_core::{
 };
 
 pub(crate) use self::complete::Arrived;
+use self::direct::DirectTable;
 pub(crate) use self::effects::Effects;
 pub(crate) use self::start::{Start, is_internal};
 use crate::Features;
@@ -35,6 +37,8 @@ pub(crate) struct State {
     /// With the kernel, and to be cancelled there by the next turn.
     cancels: VecDeque<OperationKey>,
     spare: Spare,
+    /// The ring's table of descriptors.
+    direct: DirectTable,
     /// The turn task, once it has run.
     turn: Option<Waker>,
     /// The turn task will run without being woken again.
@@ -59,6 +63,7 @@ impl State {
             queue: VecDeque::new(),
             cancels: VecDeque::new(),
             spare: Spare::default(),
+            direct: DirectTable::new(features),
             turn: None,
             scheduled: false,
             closed: false,
@@ -69,8 +74,7 @@ impl State {
         if self.closed {
             return Err(resource);
         }
-        let (index, generation) = self.handles.insert(Entry::new(resource));
-        Ok(Handle::new(self.number, index, generation))
+        Ok(self.add(resource))
     }
 
     pub(crate) fn resource(&self, handle: Handle) -> Option<Arc<Resource>> {
@@ -200,7 +204,8 @@ impl State {
 
     /// Whether the kernel has an operation.
     pub(crate) fn is_in_kernel(&self) -> bool {
-        self.operations.running().any(|(_, in_flight)| in_flight.place == Place::Kernel)
+        self.direct.is_in_kernel()
+            || self.operations.running().any(|(_, in_flight)| in_flight.place == Place::Kernel)
     }
 
     pub(crate) fn open_handles(&self) -> usize {
@@ -233,7 +238,7 @@ impl State {
 
     /// Whether the turn has something to do.
     pub(crate) fn has_work(&self) -> bool {
-        !self.queue.is_empty() || !self.cancels.is_empty()
+        !self.queue.is_empty() || !self.cancels.is_empty() || self.direct.has_work()
     }
 
     /// Whom to wake for the work there is, unless that was done already.
@@ -337,7 +342,9 @@ impl State {
     }
 
     fn forget_if_idle(&mut self, handle: Handle, fx: &mut Effects) {
-        if self.entry(handle).is_some_and(|entry| entry.closing && entry.is_idle()) {
+        if self.entry(handle).is_some_and(|entry| entry.closing && entry.is_idle())
+            && self.leave_table(handle)
+        {
             let entry = self.handles.remove(handle.index(), handle.generation());
             fx.resources.extend(entry.map(|entry| entry.resource));
         }

@@ -10,6 +10,7 @@ use bivalve_core::{
 use bytes::BytesMut;
 use io_uring::{cqueue, opcode, types};
 
+use super::direct::table_place;
 use super::start::{Start, key, user_data};
 use super::{AHEAD, AHEAD_ACCEPTED, Effects, State};
 use crate::buffers::Buffers;
@@ -29,6 +30,9 @@ pub(crate) struct Arrived<'a> {
 impl State {
     /// Takes note of a completion.
     pub(crate) fn complete(&mut self, arrived: Arrived<'_>, fx: &mut Effects) {
+        if let Some(place) = table_place(arrived.user_data) {
+            return self.table_changed(place, arrived.result, fx);
+        }
         let key = key(arrived.user_data);
         let more = cqueue::more(arrived.flags);
         let Some(in_flight) = self.operations.get_mut(key) else { return };
@@ -316,8 +320,7 @@ impl State {
             fx.resources.push(Arc::new(resource));
             return None;
         }
-        let (index, generation) = self.handles.insert(handles::Entry::new(resource));
-        Some(Handle::new(self.number, index, generation))
+        Some(self.add(resource))
     }
 }
 

@@ -10,7 +10,8 @@ use io_uring::{opcode, squeue};
 
 use super::{Effects, State};
 use crate::buffers::GROUP;
-use crate::in_flight::{InFlight, Place};
+use crate::handles::Direct;
+use crate::in_flight::{InFlight, Place, Stage};
 use crate::send::{self, NO_OFFSET, Next, TRANSFER};
 use crate::{Feature, Features};
 
@@ -25,7 +26,7 @@ pub(crate) enum Start {
 }
 
 /// Marks the completion of a cancellation: nobody waits for it.
-const INTERNAL: u64 = u64::MAX;
+pub(super) const INTERNAL: u64 = u64::MAX;
 
 /// Whether a completion is the driver's own.
 pub(crate) fn is_internal(user_data: u64) -> bool {
@@ -49,6 +50,9 @@ impl State {
             let entry = opcode::AsyncCancel::new(user_data(key)).build().user_data(INTERNAL);
             return Some(Start::Submit(entry));
         }
+        if let Some(entry) = self.direct.next() {
+            return Some(Start::Submit(entry));
+        }
         let key = self.queue.pop_front()?;
         Some(self.start(key, fx))
     }
@@ -61,8 +65,13 @@ impl State {
         };
         let handle = in_flight.operation.handle();
         let entry = handle.and_then(|handle| self.handles.get(handle.index(), handle.generation()));
-        let (fd, is_pipe) =
-            entry.map_or((Fd(-1), false), |entry| (entry.fd, entry.kind == ResourceKind::Pipe));
+        let is_pipe = entry.is_some_and(|entry| entry.kind == ResourceKind::Pipe);
+        let is_direct = entry.is_some_and(|entry| entry.direct == Direct::There);
+        let fd = match (handle, entry) {
+            // The index is below the size of the table.
+            (Some(handle), Some(_)) if is_direct => Fd(handle.index().cast_signed()),
+            (_, entry) => entry.map_or(Fd(-1), |entry| entry.fd),
+        };
         let built = match &in_flight.operation {
             Operation::Post { bytes } => {
                 let completion = Completion::success(*bytes);
@@ -93,7 +102,11 @@ impl State {
         match built {
             Some(entry) => {
                 in_flight.place = Place::Kernel;
-                Start::Submit(entry.user_data(user_data(key)))
+                // A piece of a file is read from the file, not from the handle.
+                let of_handle = in_flight.progress.stage != Stage::Reading;
+                let flags =
+                    if is_direct && of_handle { squeue::Flags::FIXED_FILE } else { squeue::Flags::empty() };
+                Start::Submit(entry.flags(flags).user_data(user_data(key)))
             }
             None => {
                 let completion = Completion::success(in_flight.progress.done);

@@ -66,6 +66,13 @@ impl<T> Slots<T> {
         }
     }
 
+    /// The generation of the value that is at an index now.
+    #[must_use]
+    pub fn generation(&self, index: u32) -> Option<u32> {
+        let slot = self.slots.get(index as usize)?;
+        matches!(slot.content, Content::Used(_)).then_some(slot.generation)
+    }
+
     /// The value of this generation.
     #[must_use]
     pub fn get(&self, index: u32, generation: u32) -> Option<&T> {
