@@ -163,6 +163,7 @@ macro_rules! suite {
             one_file_goes_to_many_at_once,
             an_empty_range_is_zero_bytes,
             a_file_shorter_than_its_range_is_the_end_of_file,
+            nothing_follows_half_a_send,
             a_short_file_among_chunks_ends_the_send,
             a_file_that_cannot_be_read_is_an_error,
         );

@@ -17,6 +17,8 @@ pub(crate) struct Entry {
     pub(crate) kind: ResourceKind,
     /// No new operations; the entry goes with the last one.
     pub(crate) closing: bool,
+    /// A send ended in the middle: nothing may follow.
+    pub(crate) broken: bool,
     /// Its place in the ring's table.
     pub(crate) direct: Direct,
     /// Positioned operations in flight, which have no order.
@@ -50,6 +52,7 @@ impl Entry {
             kind: resource.kind(),
             resource: Arc::new(resource),
             closing: false,
+            broken: false,
             direct: Direct::No,
             independent: 0,
             incoming: VecDeque::new(),

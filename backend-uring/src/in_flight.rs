@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 use bivalve_core::driver::Direction;
-use bivalve_core::{Completion, CompletionStatus, Finished, FinishedBuffer, Operation};
+use bivalve_core::{Completion, CompletionStatus, EntityChunk, Finished, FinishedBuffer, Operation};
 use bytes::{Bytes, BytesMut};
 use io_uring::types::Timespec;
 use socket2::SockAddr;
@@ -15,6 +15,8 @@ pub(crate) struct InFlight {
     pub(crate) place: Place,
     /// Somebody asked for cancellation: whatever comes next is the end.
     pub(crate) cancelled: bool,
+    /// Cancellations that the kernel did not find it for, though it had it.
+    pub(crate) unfound: u16,
     /// Of an operation that goes on: the kernel is told to stop, or has stopped, until the consumer has caught up.
     pub(crate) pause: Pause,
     pub(crate) progress: Progress,
@@ -133,12 +135,23 @@ impl InFlight {
             operation,
             place: Place::Queued,
             cancelled: false,
+            unfound: 0,
             pause: Pause::No,
             progress: Progress::default(),
             scratch: None,
             heap: None,
             socket: None,
         }
+    }
+
+    /// Whether it is a send that has sent something and not all: what follows would be taken for the rest of it.
+    pub(crate) fn is_half_sent(&self) -> bool {
+        let whole = match &self.operation {
+            Operation::Send { chunks, .. } => chunks.iter().map(EntityChunk::len).sum(),
+            Operation::SendFile { range, .. } => range.len(),
+            _ => return false,
+        };
+        self.progress.done > 0 && (self.progress.done as u64) < whole
     }
 
     pub(crate) fn direction(&self) -> Option<Direction> {

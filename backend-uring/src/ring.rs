@@ -39,6 +39,7 @@ impl Ring {
 
     /// From here on, the calling thread is the one that submits.
     pub(crate) fn enable(&self) -> io::Result<()> {
+        block_sigpipe();
         self.ring.submitter().register_enable_rings()
     }
 
@@ -131,6 +132,22 @@ impl Ring {
     /// Forgets the provided buffers.
     pub(crate) fn unregister_buffers(&self) -> io::Result<()> {
         self.ring.submitter().unregister_buf_ring(crate::buffers::GROUP)
+    }
+}
+
+/// Keeps a peer that is gone from ending the process: `sendfile` and writes to pipes raise SIGPIPE, as `send` can be told not
+/// to. Rust's programs ignore the signal; where a host does not, this thread blocks it, and says nothing about others.
+fn block_sigpipe() {
+    // SAFETY: the calls write the two locals, for which all zeroes are valid, and change nothing but this thread's mask.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        let known = libc::sigaction(libc::SIGPIPE, std::ptr::null(), &raw mut action) == 0;
+        if known && action.sa_sigaction != libc::SIG_IGN {
+            let mut set: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&raw mut set);
+            libc::sigaddset(&raw mut set, libc::SIGPIPE);
+            libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
+        }
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Runtime {
 
 /// Tasks that run before Tokio looks at its own descriptors and timers. The ring does not need that look, and each one
 /// costs a system call.
-const EVENT_INTERVAL: u32 = 256;
+const EVENT_INTERVAL: u32 = 128;
 
 impl Runtime {
     /// A runtime and its ring.

@@ -3,7 +3,8 @@
 //! Runs of bytes go out together, up to [`VECTORS`] chunks in one call. Of a file, up to [`SENDFILE`] bytes that are in the
 //! page cache go out by `sendfile(2)`, which copies nothing; it is called between two turns of the ring, without the lock.
 //! Everything else is read into memory by the ring, which waits for the disk where it has to, and sent from there:
-//! measured, that is faster for large ranges, and it never makes the thread wait.
+//! measured, that is faster for large ranges. Whether a file is in the cache is asked of the first and the last byte; the
+//! thread waits for the disk when pages between them have just been evicted.
 
 use std::fs::File;
 use std::io;

@@ -21,9 +21,9 @@ use bivalve_core::{
 pub(crate) use self::complete::Arrived;
 use self::direct::DirectTable;
 pub(crate) use self::effects::Effects;
-pub(crate) use self::start::{Start, is_internal};
+pub(crate) use self::start::Start;
 use crate::Features;
-use crate::handles::Entry;
+use crate::handles::{Direct, Entry};
 use crate::in_flight::{InFlight, Pause, Place, Spare, without_buffer};
 
 /// What is asked of the driver, and how far it is.
@@ -39,6 +39,10 @@ pub(crate) struct State {
     spare: Spare,
     /// The ring's table of descriptors.
     direct: DirectTable,
+    /// Cancellations that the kernel has, by the operation they are for.
+    cancelling: Slots<OperationKey>,
+    /// Operations that have not ended.
+    running: usize,
     /// The turn task, once it has run.
     turn: Option<Waker>,
     /// The turn task will run without being woken again.
@@ -62,6 +66,8 @@ impl State {
             handles: Slots::default(),
             queue: VecDeque::new(),
             cancels: VecDeque::new(),
+            cancelling: Slots::default(),
+            running: 0,
             spare: Spare::default(),
             direct: DirectTable::new(features),
             turn: None,
@@ -99,6 +105,7 @@ impl State {
         if let Err(status) = operation.check() {
             return Err(Rejected::new(operation, status));
         }
+        self.running += 1;
         let (handle, direction) = (operation.handle(), operation.direction());
         let mut in_flight = InFlight::new(operation);
         prepare(&mut in_flight);
@@ -143,23 +150,18 @@ impl State {
     }
 
     pub(crate) fn close(&mut self, handle: Handle, fx: &mut Effects) {
-        let Some(entry) = self.entry_mut(handle) else { return };
-        if std::mem::replace(&mut entry.closing, true) {
+        if !self.cancel_streams(handle, fx) {
             return;
         }
-        let mut keys: Vec<OperationKey> = entry.queue(Direction::In).iter().copied().collect();
-        keys.extend(entry.queue(Direction::Out).iter());
-        if entry.independent > 0 {
+        if self.entry(handle).is_some_and(|entry| entry.independent > 0) {
             let own = |in_flight: &InFlight| {
                 in_flight.operation.handle() == Some(handle) && in_flight.direction().is_none()
             };
-            keys.extend(
-                self.operations.running().filter(|(_, in_flight)| own(in_flight)).map(|(key, _)| key),
-            );
-        }
-        // From the back, so that none starts only to be cancelled.
-        for key in keys.into_iter().rev() {
-            self.cancel(key, fx);
+            let running = self.operations.running().filter(|(_, in_flight)| own(in_flight));
+            let keys: Vec<OperationKey> = running.map(|(key, _)| key).collect();
+            for key in keys {
+                self.cancel(key, fx);
+            }
         }
         self.forget_if_idle(handle, fx);
     }
@@ -169,13 +171,31 @@ impl State {
         let handles: Vec<Handle> = (self.handles.iter())
             .map(|(index, generation, _)| Handle::new(self.number, index, generation))
             .collect();
-        for handle in handles {
-            self.close(handle, fx);
+        for handle in &handles {
+            self.cancel_streams(*handle, fx);
         }
         let keys: Vec<OperationKey> = self.operations.running().map(|(key, _)| key).collect();
         for key in keys {
             self.cancel(key, fx);
         }
+        for handle in handles {
+            self.forget_if_idle(handle, fx);
+        }
+    }
+
+    /// No new operations for a handle, and the end of those in its queues. Whether it was open.
+    fn cancel_streams(&mut self, handle: Handle, fx: &mut Effects) -> bool {
+        let Some(entry) = self.entry_mut(handle) else { return false };
+        if std::mem::replace(&mut entry.closing, true) {
+            return false;
+        }
+        let mut keys: Vec<OperationKey> = entry.queue(Direction::In).iter().copied().collect();
+        keys.extend(entry.queue(Direction::Out).iter());
+        // From the back, so that none starts only to be cancelled.
+        for key in keys.into_iter().rev() {
+            self.cancel(key, fx);
+        }
+        true
     }
 
     /// The ring is gone: what the kernel may still write to is leaked, everything else ends.
@@ -184,8 +204,10 @@ impl State {
         let keys: Vec<OperationKey> = self.operations.running().map(|(key, _)| key).collect();
         for key in keys {
             let Some(in_flight) = self.operations.take(key) else { continue };
+            self.running -= 1;
             let finished = without_buffer(&in_flight.operation);
             let multishot = in_flight.operation.is_multishot();
+            let (handle, direction) = (in_flight.operation.handle(), in_flight.direction());
             // Not freed under the kernel: it has the addresses of the buffers in there.
             Box::leak(Box::new(in_flight));
             if multishot {
@@ -194,12 +216,22 @@ impl State {
             } else {
                 self.deliver(key, finished, fx);
             }
+            self.release(key, handle, direction, fx);
+        }
+        // The table goes with the ring.
+        self.direct.forget();
+        let handles: Vec<Handle> = (self.handles.iter())
+            .map(|(index, generation, _)| Handle::new(self.number, index, generation))
+            .collect();
+        for handle in handles {
+            self.set_direct(handle, Direct::No);
+            self.forget_if_idle(handle, fx);
         }
     }
 
     /// After a shutdown: nothing is left to wait for.
     pub(crate) fn is_drained(&self) -> bool {
-        self.closed && self.handles.is_empty() && self.operations.running().next().is_none()
+        self.closed && self.running == 0 && self.handles.is_empty()
     }
 
     /// Whether the kernel has an operation.
@@ -270,6 +302,8 @@ impl State {
         fx: &mut Effects,
     ) {
         let Some(mut in_flight) = self.operations.take(key) else { return };
+        self.running -= 1;
+        let half_sent = !completion.is_success() && in_flight.is_half_sent();
         in_flight.scratch.take().into_iter().for_each(|scratch| self.spare.keep(scratch));
         let (handle, direction) = (in_flight.operation.handle(), in_flight.direction());
         let finished = match buffer {
@@ -277,7 +311,21 @@ impl State {
             None => in_flight.finish(completion),
         };
         self.deliver(key, finished, fx);
+        if half_sent {
+            self.break_sending(key, handle, fx);
+        }
         self.release(key, handle, direction, fx);
+    }
+
+    /// A send ended in the middle (rule 3): those behind it end as well, and so will all later ones.
+    fn break_sending(&mut self, key: OperationKey, handle: Option<Handle>, fx: &mut Effects) {
+        let Some(entry) = handle.and_then(|handle| self.entry_mut(handle)) else { return };
+        entry.broken = true;
+        let behind: Vec<OperationKey> =
+            entry.queue(Direction::Out).iter().rev().copied().filter(|other| *other != key).collect();
+        for key in behind {
+            self.finish(key, Completion::failure(CompletionStatus::BROKEN_PIPE), None, fx);
+        }
     }
 
     /// The end of an operation that goes on, with a last item if it did not end well.
@@ -286,6 +334,7 @@ impl State {
             self.push(key, Finished::bare(Completion::failure(status)), fx);
         }
         let Some(in_flight) = self.operations.take(key) else { return };
+        self.running -= 1;
         in_flight.scratch.into_iter().for_each(|scratch| self.spare.keep(scratch));
         fx.wakers.extend(self.operations.end(key));
         self.release(key, in_flight.operation.handle(), in_flight.operation.direction(), fx);
@@ -333,6 +382,8 @@ impl State {
                         self.set_place(next, Place::Queued);
                         self.queue.push_back(next);
                     }
+                } else if queue.back() == Some(&key) {
+                    queue.pop_back();
                 } else {
                     queue.retain(|other| *other != key);
                 }

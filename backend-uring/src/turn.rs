@@ -14,7 +14,7 @@ use crate::buffers::Buffers;
 use crate::ring::Ring;
 use crate::send;
 use crate::shared::Shared;
-use crate::state::{Arrived, Effects, Start, State, is_internal};
+use crate::state::{Arrived, Effects, Start, State};
 
 /// The task that drives a ring; ends when the driver has been shut down and everything in flight has ended.
 ///
@@ -46,6 +46,9 @@ const PASSES: usize = 8;
 /// Completions that are looked at under one lock.
 const BATCH: usize = 128;
 
+/// Calls of `sendfile` in one turn.
+const FILES: usize = 16;
+
 /// How long the destructor waits for the kernel to give operations back.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -64,7 +67,7 @@ impl Turn {
         self.ring.set_event(false);
         for _ in 0..PASSES {
             self.buffers.recycle();
-            self.submit()?;
+            let files = self.submit()?;
             if self.ring.needs_enter() {
                 self.ring.enter()?;
             }
@@ -77,6 +80,10 @@ impl Turn {
             if drained {
                 return Poll::Ready(Ok(()));
             }
+            if files == FILES {
+                // Those were system calls of some length.
+                break;
+            }
             if !has_work {
                 ready!(self.ring.poll_quiet(task))?;
             }
@@ -85,14 +92,15 @@ impl Turn {
         Poll::Pending
     }
 
-    /// Moves what is queued into the submission queue.
-    fn submit(&mut self) -> io::Result<()> {
-        loop {
+    /// Moves what is queued into the submission queue. How many pieces of files went out by themselves.
+    fn submit(&mut self) -> io::Result<usize> {
+        let mut files = 0;
+        while files < FILES {
             let start = match self.waiting.take() {
                 Some(start) => start,
                 None => match fill(&mut self.shared.lock(), &mut self.ring, &mut self.fx) {
                     Some(start) => start,
-                    None => return Ok(()),
+                    None => return Ok(files),
                 },
             };
             match start {
@@ -111,9 +119,11 @@ impl Turn {
                     let sent = send::send_file(&socket, &file, offset, len);
                     let next = self.shared.lock().sent_file(key, sent, &mut self.fx);
                     self.waiting = Some(next);
+                    files += 1;
                 }
             }
         }
+        Ok(files)
     }
 
     /// Looks at the completions that are there.
@@ -123,16 +133,14 @@ impl Turn {
         while !completions.is_empty() {
             let mut state = shared.lock();
             for entry in completions.by_ref().take(BATCH) {
-                if !is_internal(entry.user_data()) {
-                    let arrived = Arrived {
-                        user_data: entry.user_data(),
-                        result: entry.result(),
-                        flags: entry.flags(),
-                        buffers,
-                        heap,
-                    };
-                    state.complete(arrived, fx);
-                }
+                let arrived = Arrived {
+                    user_data: entry.user_data(),
+                    result: entry.result(),
+                    flags: entry.flags(),
+                    buffers,
+                    heap,
+                };
+                state.complete(arrived, fx);
             }
             drop(state);
             completions.sync();

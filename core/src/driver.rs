@@ -13,7 +13,9 @@
 //! 2. **Exactly once.** Each operation that was accepted ends once: with its result, or cancelled. A cancelled one
 //!    reports [`CANCELLED`](CompletionStatus::CANCELLED) or its real result. After a drop, nobody hears it.
 //! 3. **One stream, one order.** The sends of one handle leave in the order in which they were submitted, the whole
-//!    of one before the next; its receives complete in that order. Positioned reads and writes, and operations on
+//!    of one before the next; its receives complete in that order. A send that ended in the middle, by an error, a file
+//!    that was too short or a cancellation, breaks the sending half: what waits behind it and what comes later ends as
+//!    [`BROKEN_PIPE`](CompletionStatus::BROKEN_PIPE), or the peer would take it for the rest. Positioned reads and writes, and operations on
 //!    different handles, are independent.
 //! 4. **Eager.** An operation that was accepted goes on whether or not anybody polls it.
 //! 5. **Close and shutdown cancel and drain.** What is in flight on a closed handle ends as cancelled or with its
@@ -31,7 +33,7 @@
 //! | `Accept` | 0 bytes and a handle | | `TOO_MANY_OPEN_FILES` |
 //! | `Connect` | 0 bytes and a handle | | `CONNECTION_REFUSED`, `TIMED_OUT` |
 //! | `Receive` | what came, perhaps less than there is room for | the peer has finished | `INVALID_PARAMETER`: no spare capacity; `CONNECTION_RESET` |
-//! | `Send`, `SendFile` | all of it | there was nothing to send | a [disconnect](CompletionStatus::is_disconnect), with the bytes that the system took; `END_OF_FILE`: a file is shorter than its range; after `Shutdown`, `BROKEN_PIPE` |
+//! | `Send`, `SendFile` | all of it | there was nothing to send | a [disconnect](CompletionStatus::is_disconnect), with the bytes that the system took; `END_OF_FILE`: a file is shorter than its range; after `Shutdown`, and after a send that ended in the middle, `BROKEN_PIPE` |
 //! | `Shutdown` | 0 bytes; queued sends leave first | | |
 //! | `Timer`, `Post` | 0 bytes; the posted bytes | | |
 //!
@@ -206,7 +208,8 @@ pub trait DriverExt {
     /// Receives up to the buffer's spare capacity, and appends what came. 0 bytes: the peer has finished.
     fn receive(&self, stream: &Handle, buffer: BytesMut) -> Started<BytesMut, Self::Driver>;
 
-    /// Receives as it comes, in buffers leased from the driver: an idle connection owns none.
+    /// Receives as it comes, in buffers leased from the driver: an idle connection owns none, unless all were leased when
+    /// it became idle.
     ///
     /// Ends when the peer has finished, and after an error, which is its last item. A consumer that is slow is
     /// waited for: a few buffers are filled ahead, then the peer has to wait.

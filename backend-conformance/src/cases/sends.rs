@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::sync::Arc;
 
-use bivalve_core::{CompletionStatus, DriverExt, EntityChunk, FileRange};
+use bivalve_core::{Completion, CompletionStatus, DriverExt, EntityChunk, FileRange};
 use bytes::Bytes;
 
 use crate::Trial;
@@ -146,4 +146,27 @@ fn file_of(len: u64) -> Arc<File> {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(&content(0, usize::try_from(len).unwrap())).unwrap();
     Arc::new(file)
+}
+
+/// Nothing follows half a send (rule 3): a peer that was promised a length would take it for the rest.
+pub async fn nothing_follows_half_a_send(trial: Trial) {
+    let (stream, mut theirs) = pair(&trial.driver);
+    let file = tempfile::tempfile().unwrap();
+    std::io::Write::write_all(&mut &file, &[b'F'; 10]).unwrap();
+    let head = EntityChunk::from("Content-Length: 100\r\n\r\n");
+    let short = EntityChunk::from(FileRange::new(file, 0, 100));
+    let first = trial.driver.send(&stream, vec![head, short]);
+    let second = trial.driver.send(&stream, vec!["HTTP/1.1 200 SECOND".into()]);
+    let first = first.await.completion;
+    assert_eq!((first.status(), first.bytes()), (CompletionStatus::END_OF_FILE, 33));
+    assert_eq!(second.await.completion, Completion::failure(CompletionStatus::BROKEN_PIPE));
+    let later = trial.driver.send(&stream, vec!["HTTP/1.1 200 THIRD".into()]).await.completion;
+    assert_eq!(later, Completion::failure(CompletionStatus::BROKEN_PIPE));
+    drop(stream);
+    let read = peer(move || {
+        let mut all = Vec::new();
+        std::io::Read::read_to_end(&mut theirs, &mut all).unwrap();
+        all
+    });
+    assert_eq!(read.join().await, b"Content-Length: 100\r\n\r\nFFFFFFFFFF");
 }

@@ -224,10 +224,17 @@ impl Kernel {
 impl Inside {
     fn take(&mut self, entry: &squeue::Entry) {
         let request = Request::of(entry);
-        if request.code != opcode::AsyncCancel::CODE {
-            self.requests += 1;
-            return self.waiting.push_back(request);
+        match request.code {
+            opcode::AsyncCancel::CODE => self.cancel(&request),
+            opcode::FilesUpdate::CODE => self.complete(request.user_data, result(request.len), 0),
+            _ => {
+                self.requests += 1;
+                self.waiting.push_back(request);
+            }
         }
+    }
+
+    fn cancel(&mut self, request: &Request) {
         let target = request.place as u64;
         if let Some(found) = self.waiting.iter().position(|request| request.user_data == target) {
             self.waiting.remove(found);

@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use io_uring::{cqueue, opcode, types};
 
 use super::direct::table_place;
-use super::start::{Start, key, user_data};
+use super::start::{Start, cancellation, key, user_data};
 use super::{AHEAD, AHEAD_ACCEPTED, Effects, State};
 use crate::buffers::Buffers;
 use crate::handles;
@@ -32,6 +32,9 @@ impl State {
     pub(crate) fn complete(&mut self, arrived: Arrived<'_>, fx: &mut Effects) {
         if let Some(place) = table_place(arrived.user_data) {
             return self.table_changed(place, arrived.result, fx);
+        }
+        if let Some(place) = cancellation(arrived.user_data) {
+            return self.cancelled_one(place, arrived.result);
         }
         let key = key(arrived.user_data);
         let more = cqueue::more(arrived.flags);
@@ -76,6 +79,20 @@ impl State {
                 self.finish_with_handle(key, connected, fx);
             }
             _ => self.finish(key, Completion::success(moved), None, fx),
+        }
+    }
+
+    /// The kernel has looked for an operation that is to be cancelled. It can miss one that is changing its place at that
+    /// moment; then it is asked again, a bounded number of times.
+    fn cancelled_one(&mut self, place: u32, result: i32) {
+        let generation = self.cancelling.generation(place).unwrap_or_default();
+        let Some(key) = self.cancelling.remove(place, generation) else { return };
+        let Some(in_flight) = self.operations.get_mut(key) else { return };
+        let wanted = in_flight.cancelled || in_flight.pause == Pause::Asked;
+        if result == -libc::ENOENT && wanted && in_flight.place == Place::Kernel && in_flight.unfound < MISSES
+        {
+            in_flight.unfound += 1;
+            self.cancels.push_back(key);
         }
     }
 
@@ -201,7 +218,7 @@ impl State {
         }
         match -result {
             _ if cancelled => self.end(key, Some(CompletionStatus::CANCELLED), fx),
-            libc::EINTR => self.queue.push_back(key),
+            libc::EINTR => self.rearm(key, AHEAD_ACCEPTED),
             libc::ECANCELED => self.hold(key, Pause::Full),
             errno if errno > 0 => {
                 self.push(key, Finished::bare(Completion::failure(status(errno))), fx);
@@ -249,7 +266,7 @@ impl State {
             _ if cancelled => self.end(key, Some(CompletionStatus::CANCELLED), fx),
             Ordering::Greater => self.rearm(key, AHEAD),
             Ordering::Less => match -result {
-                libc::EINTR => self.queue.push_back(key),
+                libc::EINTR => self.rearm(key, AHEAD),
                 // The shared buffers have run out. This one gets its own, so that it never waits for others to drop theirs.
                 libc::ENOBUFS => {
                     self.set_heap(key, heap.take());
@@ -323,6 +340,9 @@ impl State {
         Some(self.add(resource))
     }
 }
+
+/// How often a cancellation is repeated.
+const MISSES: u16 = 1_000;
 
 /// Whether a send or write has nothing left to do.
 fn is_whole(in_flight: &InFlight) -> bool {

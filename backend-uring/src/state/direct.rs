@@ -49,6 +49,13 @@ impl DirectTable {
         self.in_kernel > 0
     }
 
+    /// The ring is gone.
+    pub(super) fn forget(&mut self) {
+        self.changes.clear();
+        self.in_kernel = 0;
+        self.descriptors = Box::default();
+    }
+
     /// The next change to submit.
     pub(super) fn next(&mut self) -> Option<squeue::Entry> {
         let place = self.changes.pop_front()?;
@@ -105,7 +112,7 @@ impl State {
         self.forget_if_idle(handle, fx);
     }
 
-    fn set_direct(&mut self, handle: Handle, direct: Direct) {
+    pub(super) fn set_direct(&mut self, handle: Handle, direct: Direct) {
         if let Some(entry) = self.entry_mut(handle) {
             entry.direct = direct;
         }

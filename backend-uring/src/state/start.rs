@@ -4,7 +4,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use bivalve_core::driver::ResourceKind;
-use bivalve_core::{Completion, Operation, OperationKey, Resource};
+use bivalve_core::{Completion, CompletionStatus, Operation, OperationKey, Resource};
 use io_uring::types::{Fd, Timespec};
 use io_uring::{opcode, squeue};
 
@@ -25,12 +25,14 @@ pub(crate) enum Start {
     SendFile { key: OperationKey, socket: Arc<Resource>, file: Arc<File>, offset: u64, len: usize },
 }
 
-/// Marks the completion of a cancellation: nobody waits for it.
-pub(super) const INTERNAL: u64 = u64::MAX;
+/// In the lower half of a completion's user data: a cancellation, whose place in the list is in the upper half.
+const CANCEL: u32 = u32::MAX;
 
-/// Whether a completion is the driver's own.
-pub(crate) fn is_internal(user_data: u64) -> bool {
-    user_data == INTERNAL
+/// The cancellation that a completion is about, if it is about one.
+pub(super) fn cancellation(user_data: u64) -> Option<u32> {
+    #[allow(clippy::cast_possible_truncation, reason = "takes the two halves apart")]
+    let (kind, place) = (user_data as u32, (user_data >> 32) as u32);
+    (kind == CANCEL).then_some(place)
 }
 
 pub(super) fn user_data(key: OperationKey) -> u64 {
@@ -47,8 +49,9 @@ impl State {
     pub(crate) fn next(&mut self, fx: &mut Effects) -> Option<Start> {
         if let Some(key) = self.cancels.pop_front() {
             // It may have ended meanwhile; then the kernel finds nothing.
-            let entry = opcode::AsyncCancel::new(user_data(key)).build().user_data(INTERNAL);
-            return Some(Start::Submit(entry));
+            let (place, _) = self.cancelling.insert(key);
+            let cancel = opcode::AsyncCancel::new(user_data(key)).build();
+            return Some(Start::Submit(cancel.user_data(u64::from(place) << 32 | u64::from(CANCEL))));
         }
         if let Some(entry) = self.direct.next() {
             return Some(Start::Submit(entry));
@@ -66,6 +69,7 @@ impl State {
         let handle = in_flight.operation.handle();
         let entry = handle.and_then(|handle| self.handles.get(handle.index(), handle.generation()));
         let is_pipe = entry.is_some_and(|entry| entry.kind == ResourceKind::Pipe);
+        let is_broken = entry.is_some_and(|entry| entry.broken);
         let is_direct = entry.is_some_and(|entry| entry.direct == Direct::There);
         let fd = match (handle, entry) {
             // The index is below the size of the table.
@@ -76,6 +80,10 @@ impl State {
             Operation::Post { bytes } => {
                 let completion = Completion::success(*bytes);
                 self.finish(key, completion, None, fx);
+                return Start::Nothing;
+            }
+            Operation::Send { .. } | Operation::SendFile { .. } if is_broken => {
+                self.finish(key, Completion::failure(CompletionStatus::BROKEN_PIPE), None, fx);
                 return Start::Nothing;
             }
             Operation::Send { .. } | Operation::SendFile { .. } => {
@@ -167,7 +175,9 @@ fn build(in_flight: &mut InFlight, fd: Fd, is_pipe: bool, features: Features) ->
         Operation::Shutdown { .. } => opcode::Shutdown::new(fd, libc::SHUT_WR).build(),
         Operation::Timer { after } => {
             let scratch = in_flight.scratch.get_or_insert_default();
-            scratch.time = Timespec::from(*after);
+            // What the kernel counts with is signed; this is some 292 billion years.
+            let seconds = after.as_secs().min(i64::MAX.cast_unsigned());
+            scratch.time = Timespec::new().sec(seconds).nsec(after.subsec_nanos());
             opcode::Timeout::new(&raw const scratch.time).build()
         }
         _ => return None,

@@ -15,7 +15,8 @@ use crate::Completed;
 /// # Cancel safety
 ///
 /// Dropping it cancels the operation; the driver keeps the buffer until the system is done with it, then frees it.
-/// What was received into it is lost then. [`cancel`](Self::cancel) and a last await keep buffer and bytes.
+/// What was received into it is lost then, and a stream of which a send had left in part is broken (rule 3 of
+/// [`driver`](super)). [`cancel`](Self::cancel) and a last await keep buffer and bytes.
 ///
 /// # Panics
 ///
