@@ -10,11 +10,12 @@ use clap::ValueEnum;
 
 use crate::command::Command;
 use crate::tools::{Missing, Tool};
-use crate::{Result, diagrams, house, smoke, windows};
+use crate::{Result, deep, diagrams, house, smoke, windows};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Run the property tests with 20000 cases each (PROPTEST_CASES=20000), and give slow tests half an hour
+    /// Run the property tests with 20000 cases each (PROPTEST_CASES=20000) and the soak for ten minutes, and give slow
+    /// tests half an hour
     #[arg(long)]
     long: bool,
 
@@ -50,6 +51,12 @@ enum Step {
     Docs,
     /// The gate example, started for real and asked with curl
     Smoke,
+    /// What threads share in the io_uring driver, in all orders of events
+    Loom,
+    /// The io_uring driver's tests under AddressSanitizer
+    Asan,
+    /// A minute of mixed traffic on io_uring
+    Soak,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -98,7 +105,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
                 Verdict::NotHere
             }
             Some(missing) => without_tool(missing),
-            None => step.run(options.long, &scratch.join(format!("{}.log", step.name())))?,
+            None => step.run(options.long, &scratch)?,
         };
         stopped = verdict == Verdict::Failed && !options.keep_going;
         table.push((*step, verdict, start.elapsed()));
@@ -108,9 +115,10 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
 }
 
 impl Step {
-    fn run(self, long: bool, log: &Path) -> Result<Verdict> {
+    fn run(self, long: bool, scratch: &Path) -> Result<Verdict> {
         let start = Instant::now();
-        let passed = match self.action(long) {
+        let log = &scratch.join(format!("{}.log", self.name()));
+        let passed = match self.action(long, scratch) {
             Action::Shown(command) => {
                 println!("{command}");
                 let passed = command.streamed()?.success();
@@ -146,7 +154,7 @@ impl Step {
         Ok(if passed { Verdict::Passed } else { Verdict::Failed })
     }
 
-    fn action(self, long: bool) -> Action {
+    fn action(self, long: bool, scratch: &Path) -> Action {
         match self {
             Step::Fmt => Action::Quiet(Command::new("cargo fmt --all --check")),
             Step::House => Action::Own(house::run),
@@ -170,20 +178,29 @@ impl Step {
             ),
             Step::Windows => Action::Own(windows::run),
             Step::Smoke => Action::Own(smoke::run),
+            Step::Loom => Action::Quiet(deep::loom(scratch)),
+            Step::Asan => Action::Quiet(deep::asan(scratch)),
+            Step::Soak => Action::Quiet(deep::soak(long)),
         }
     }
 
     /// Whether this operating system has what the step is about.
     fn is_for_here(self) -> bool {
-        // The smoke run ends the server with a signal.
-        self != Step::Smoke || cfg!(unix)
+        match self {
+            // It ends the server with a signal.
+            Step::Smoke => cfg!(unix),
+            Step::Asan => cfg!(all(target_os = "linux", target_arch = "x86_64")),
+            Step::Loom | Step::Soak => cfg!(target_os = "linux"),
+            _ => true,
+        }
     }
 
     fn tools(self) -> &'static [Tool] {
         match self {
             Step::Fmt => &[Tool::Rustfmt],
             Step::Clippy => &[Tool::Clippy],
-            Step::Nextest => &[Tool::Nextest],
+            Step::Nextest | Step::Loom | Step::Soak => &[Tool::Nextest],
+            Step::Asan => &[Tool::Nextest, Tool::Nightly],
             Step::Powerset => &[Tool::Clippy, Tool::Hack],
             // On Windows the tests need nothing but cargo.
             Step::Windows if std::env::consts::OS == "windows" => &[],

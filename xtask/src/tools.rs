@@ -13,6 +13,8 @@ pub(crate) enum Tool {
     Curl,
     Hack,
     Nextest,
+    /// The toolchain that has sanitizers.
+    Nightly,
     Rustfmt,
     /// All that builds and runs for Windows.
     Windows,
@@ -52,6 +54,7 @@ impl Tool {
             Tool::Curl => "curl --version",
             Tool::Hack => "cargo hack --version",
             Tool::Nextest => "cargo nextest --version",
+            Tool::Nightly => "cargo +nightly --version",
             Tool::Rustfmt => "cargo fmt --version",
             Tool::Windows => return toolchain::missing().is_empty(),
         };
@@ -65,7 +68,7 @@ impl Tool {
             Tool::Nextest => vec![Command::new("cargo install cargo-nextest --locked")],
             Tool::Curl if is_root() && has_apt() => packages("curl ca-certificates"),
             Tool::Windows if is_root() && has_apt() => packages(toolchain::PACKAGES),
-            Tool::Clippy | Tool::Curl | Tool::Rustfmt | Tool::Windows => Vec::new(),
+            Tool::Clippy | Tool::Curl | Tool::Nightly | Tool::Rustfmt | Tool::Windows => Vec::new(),
         }
     }
 
@@ -75,6 +78,7 @@ impl Tool {
             Tool::Curl => "sudo apt-get install curl".into(),
             Tool::Hack => "cargo install cargo-hack --locked".into(),
             Tool::Nextest => "cargo install cargo-nextest --locked".into(),
+            Tool::Nightly => "rustup toolchain install nightly --profile minimal".into(),
             Tool::Windows => {
                 format!("sudo apt-get install --no-install-recommends {}", toolchain::PACKAGES)
             }
@@ -90,6 +94,7 @@ impl fmt::Display for Tool {
             Tool::Curl => "curl",
             Tool::Hack => "cargo-hack",
             Tool::Nextest => "cargo-nextest",
+            Tool::Nightly => "the nightly toolchain",
             Tool::Rustfmt => "rustfmt",
             Tool::Windows => {
                 return write!(f, "what builds for Windows ({})", toolchain::missing().join(", "));

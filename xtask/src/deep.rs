@@ -1,0 +1,47 @@
+//! What looks at the io_uring driver more closely than its tests do: loom, a sanitizer, and a minute of traffic.
+
+use std::path::Path;
+
+use crate::command::Command;
+
+/// The driver is modelled, everything it stands on is compiled as always: so the switch is no general `loom`.
+///
+/// With this many preemptions each defect that was tried was found, and it takes half a minute on two cores.
+pub(crate) fn loom(scratch: &Path) -> Command {
+    nextest("cargo nextest run --release --lib", Some(&scratch.join("loom")))
+        .arg("--config=profile.release.lto=false")
+        .arg("-E=test(/^models::/)")
+        .env("RUSTFLAGS", "--cfg bivalve_loom")
+        .env("LOOM_MAX_PREEMPTIONS", "3")
+}
+
+/// With leaks looked for, and without the soak: the sanitizer keeps freed memory for a while, which looks like growth.
+pub(crate) fn asan(scratch: &Path) -> Command {
+    nextest(
+        "cargo +nightly nextest run --target x86_64-unknown-linux-gnu --tests",
+        Some(&scratch.join("asan")),
+    )
+    .arg("-E=not binary(soak)")
+    .env("RUSTFLAGS", "-Zsanitizer=address")
+    .env("ASAN_OPTIONS", "detect_leaks=1")
+}
+
+/// A minute, or ten.
+pub(crate) fn soak(long: bool) -> Command {
+    let run =
+        nextest("cargo nextest run --release --test soak", None).arg("--config=profile.release.lto=false");
+    if long {
+        run.arg("--profile").arg("long").env("BIVALVE_SOAK_SECONDS", "600")
+    } else {
+        run.env("BIVALVE_SOAK_SECONDS", "60")
+    }
+}
+
+/// Nextest, because a run of no tests is a failure there.
+fn nextest(line: &str, target: Option<&Path>) -> Command {
+    let command = Command::new(line).args(["--cargo-quiet", "--package", "bivalve-uring"].map(String::from));
+    match target {
+        Some(target) => command.arg("--target-dir").arg(target.display().to_string()),
+        None => command,
+    }
+}
