@@ -33,6 +33,8 @@ pub(crate) struct Detail {
     pub(crate) skips: bool,
     /// Of that stream, if it is not its listener's.
     pub(crate) provider: Option<Provider>,
+    /// A call in flight has failed: the system does not say how much of a send the peer got.
+    pub(crate) lost: bool,
     /// The leased buffer that is being filled, or through which a file range goes into a pipe.
     pub(crate) lease: Option<BytesMut>,
 }
@@ -85,12 +87,19 @@ impl Detail {
             stream: None,
             skips: false,
             provider: None,
+            lost: false,
             lease: None,
         }
     }
 
     pub(crate) fn handle(&self) -> Option<Handle> {
         self.operation.handle()
+    }
+
+    /// Whether, if it fails now, some of its bytes may have gone and not all.
+    pub(crate) fn is_half_sent(&self) -> bool {
+        let sends = matches!(self.operation, Operation::Send { .. } | Operation::SendFile { .. });
+        sends && (self.lost || self.moved > 0)
     }
 
     /// Bytes of all calls.

@@ -31,6 +31,8 @@
 //!    kernel is asked, and the packet ends it; one that is `Issuing` is looked after by its thread when the call has
 //!    returned. The flag is looked at again before every further call.
 //! 6. Of the operations in one lane of a handle (its receives and accepts; its sends) only the first has left `Queued`.
+//!    A send that fails after a call moved something, or after a call in flight failed, breaks its lane: those behind it
+//!    end, and so does every later send. A call that failed at once was not begun, and took nothing.
 //! 7. A closed handle's entry takes no more operations. It goes, and the resource is closed, when its last call has
 //!    ended. Then its slot has another generation, so that neither an old handle nor a late cancellation finds it.
 //! 8. Whatever of the caller's is to be woken, dropped or closed goes into [`After`], which runs without the lock.
@@ -84,6 +86,8 @@ pub(crate) struct Entry {
     closing: bool,
     /// Nothing more is sent.
     finished: bool,
+    /// A send ended in the middle: nothing follows it.
+    broken: bool,
 }
 
 impl State {
@@ -110,6 +114,7 @@ impl State {
             calls: 0,
             closing: false,
             finished: false,
+            broken: false,
         };
         let (index, generation) = self.handles.insert(entry);
         Handle::new(self.driver, index, generation)
@@ -186,17 +191,18 @@ impl State {
     pub(crate) fn packet(&mut self, record: RecordRef, after: &mut After) -> Work {
         let key = record.key();
         let detail = self.operations.get_mut(key).filter(|detail| detail.record == Some(record));
-        match detail {
-            Some(detail) if detail.phase == Phase::Flying => self.landed(key, record.landed(), after),
-            Some(detail) => {
-                detail.early = Some(record.landed());
-                None
-            }
-            None => {
-                tracing::error!("a packet came for an operation that had ended");
-                None
-            }
+        let Some(detail) = detail else {
+            tracing::error!("a packet came for an operation that had ended");
+            return None;
+        };
+        let landed = record.landed();
+        // A call that failed without a packet was never begun.
+        detail.lost |= landed.code != 0;
+        if detail.phase == Phase::Flying {
+            return self.landed(key, landed, after);
         }
+        detail.early = Some(landed);
+        None
     }
 
     /// Asks for an operation's end.

@@ -29,6 +29,16 @@ pub(crate) enum Plan {
     Pause(Pause),
 }
 
+/// How the sending half of a stream is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sending {
+    /// A send ended in the middle.
+    Broken,
+    /// It was shut down.
+    Finished,
+    Open,
+}
+
 /// What a call's end means.
 pub(crate) enum Verdict {
     /// Something is left to do.
@@ -45,12 +55,12 @@ pub(crate) enum Verdict {
     Setback(CompletionStatus),
 }
 
-/// Plans the next call. `queued` counts the items that nobody took, `finished` tells that the stream's sending half is.
+/// Plans the next call. `queued` counts the items that nobody took.
 pub(crate) fn plan(
     detail: &mut Detail,
     key: OperationKey,
     target: Option<Target>,
-    finished: bool,
+    sending: Sending,
     queued: usize,
     records: &mut Records,
     pool: &LeasePool,
@@ -88,7 +98,7 @@ pub(crate) fn plan(
         Operation::ReadAt { .. } | Operation::Receive { .. } => plan_read(detail, key, target, records),
         Operation::ReceiveMany { .. } => plan_receive_many(detail, key, target, queued, records, pool),
         Operation::Send { .. } | Operation::SendFile { .. } => {
-            plan_send(detail, key, target, finished, records, pool)
+            plan_send(detail, key, target, sending, records, pool)
         }
         Operation::Shutdown { .. } => Plan::Call(Call::Shutdown { target }),
         Operation::WriteAt { .. } => plan_write(detail, key, target, records),
@@ -207,7 +217,7 @@ fn plan_send(
     detail: &mut Detail,
     key: OperationKey,
     target: Target,
-    finished: bool,
+    sending: Sending,
     records: &mut Records,
     pool: &LeasePool,
 ) -> Plan {
@@ -215,9 +225,10 @@ fn plan_send(
     let next = detail.position.next(&detail.operation, pipe);
     let end = |status| Plan::End(Completion::new(detail.bytes(), status));
     match next {
+        _ if sending == Sending::Broken => end(CompletionStatus::BROKEN_PIPE),
         Next::Nothing => end(CompletionStatus::SUCCESS),
         Next::Unknown => end(CompletionStatus::NOT_SUPPORTED),
-        _ if finished => end(CompletionStatus::BROKEN_PIPE),
+        _ if sending == Sending::Finished => end(CompletionStatus::BROKEN_PIPE),
         Next::Bytes(buffers, _) if pipe => {
             let record = take(detail, key, 0, records);
             Plan::Call(Call::Write { target, record, from: buffers[0].buf, len: buffers[0].len })

@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::task::Waker;
 
-use bivalve_core::driver::ResourceKind;
+use bivalve_core::driver::{Direction, ResourceKind};
 use bivalve_core::{
     Completion, CompletionStatus, Finished, FinishedBuffer, Handle, Operation, OperationKey, Resource,
 };
@@ -15,7 +15,7 @@ use crate::call::Target;
 use crate::detail::{Detail, Pause, Phase, Stage};
 use crate::sockets;
 use crate::status::Landed;
-use crate::step::{self, Plan, Verdict};
+use crate::step::{self, Plan, Sending, Verdict};
 
 impl State {
     /// Leads an operation on, and after its end the next of its lane, until a call is to be made.
@@ -25,11 +25,13 @@ impl State {
             let detail = self.operations.get_mut(key)?;
             let place = detail.handle().map(|handle| (handle.index(), handle.generation()));
             let mut entry = place.and_then(|(index, generation)| self.handles.get_mut(index, generation));
-            let (target, finished) = match &entry {
-                Some(entry) => (Some(entry.target), entry.finished),
-                None => (None, false),
+            let (target, sending) = match &entry {
+                Some(entry) if entry.broken => (Some(entry.target), Sending::Broken),
+                Some(entry) if entry.finished => (Some(entry.target), Sending::Finished),
+                Some(entry) => (Some(entry.target), Sending::Open),
+                None => (None, Sending::Open),
             };
-            match step::plan(detail, key, target, finished, queued, &mut self.records, &self.pool) {
+            match step::plan(detail, key, target, sending, queued, &mut self.records, &self.pool) {
                 Plan::Call(call) => {
                     detail.phase = Phase::Issuing;
                     self.calls += 1;
@@ -112,7 +114,10 @@ impl State {
         completion: Completion,
         after: &mut After,
     ) -> Option<OperationKey> {
+        let half_sent =
+            !completion.is_success() && self.operations.get(key).is_some_and(Detail::is_half_sent);
         let (operation, next) = self.leave(key, after)?;
+        let broken = operation.handle().filter(|_| half_sent);
         let multishot = operation.is_multishot();
         let finished = operation.finish(completion);
         if multishot {
@@ -122,7 +127,24 @@ impl State {
             let heard = self.operations.finish(key, finished);
             self.heard(heard, after);
         }
-        next
+        match broken {
+            Some(handle) => {
+                self.break_sending(handle, after);
+                None
+            }
+            None => next,
+        }
+    }
+
+    /// A send ended in the middle (rule 3): those that wait behind it end as well, and so will all later ones.
+    fn break_sending(&mut self, handle: Handle, after: &mut After) {
+        if let Some(entry) = self.entry(handle) {
+            entry.broken = true;
+        }
+        // Each leaves the lane, and has sent nothing itself.
+        while let Some(key) = self.lane(handle, Direction::Out).and_then(|lane| lane.front().copied()) {
+            self.end(key, Completion::failure(CompletionStatus::BROKEN_PIPE), after);
+        }
     }
 
     /// An operation runs no more: it leaves its lane, and who is next there.
