@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, MutexGuard};
 
 use bivalve_core::driver::{Direction, ResourceKind};
-use bivalve_core::{Completion, Finished, FinishedBuffer, Handle, Operation, OperationKey};
+use bivalve_core::{Completion, CompletionStatus, Finished, FinishedBuffer, Handle, Operation, OperationKey};
 
 use crate::attempt::{Attempt, Item, Work};
 use crate::endpoint::Endpoint;
@@ -30,6 +30,8 @@ pub(crate) struct Lane {
     again: bool,
     /// The first operation waits for a worker that reads a piece of a file.
     pub(crate) reading: bool,
+    /// A send ended in the middle: nothing may follow it.
+    broken: bool,
 }
 
 /// Why an operation that goes on does not, at this moment.
@@ -65,6 +67,11 @@ pub(crate) fn submit<'a>(
     let direction = work.direction();
     let place = Place::Lane(handle, direction);
     let endpoint = match state.open(handle) {
+        Some(entry) if entry.lanes[direction as usize].broken => {
+            let key = state.start(place, None);
+            state.finish(key, work, Completion::failure(CompletionStatus::BROKEN_PIPE), after);
+            return (state, key);
+        }
         Some(entry) if entry.lanes[direction as usize].is_idle() => {
             entry.lanes[direction as usize].busy = true;
             entry.users += 1;
@@ -263,6 +270,20 @@ impl State {
         let first = place == Some(0);
         lane.reading &= !first;
         first
+    }
+
+    /// A send ended in the middle, and has left its lane (rule 3): those behind it end as well, and so will all later
+    /// ones. On a closed handle they are cancelled anyway.
+    pub(crate) fn break_sending(&mut self, handle: Handle, after: &mut Aftermath) {
+        let Some(entry) = self.open(handle) else { return };
+        let lane = &mut entry.lanes[Direction::Out as usize];
+        lane.broken = true;
+        for key in std::mem::take(&mut lane.queue) {
+            let work = self.operations.get_mut(key).and_then(|detail| detail.work.take());
+            if let Some(work) = work {
+                self.finish(key, work, Completion::failure(CompletionStatus::BROKEN_PIPE), after);
+            }
+        }
     }
 
     /// The consumer of an operation that goes on has asked for an item. Whether its lane goes on.

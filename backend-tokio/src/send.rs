@@ -91,6 +91,11 @@ impl Progress {
         Completion::new(self.sent, status)
     }
 
+    /// Whether a send has sent something and not all: what follows would be taken for the rest of it.
+    pub(crate) fn is_half_sent(&self, operation: &Operation) -> bool {
+        self.sent > 0 && part(operation, self.part).is_some()
+    }
+
     /// The piece to be read when an attempt asks for one.
     pub(crate) fn piece(&self, operation: &Operation) -> Option<Piece> {
         let Some(Part::File(range)) = part(operation, self.part) else { return None };

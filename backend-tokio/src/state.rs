@@ -216,6 +216,7 @@ impl State {
         after: &mut Aftermath,
     ) {
         let detail = self.operations.take(key);
+        let half_sent = !completion.is_success() && work.progress.is_half_sent(&work.operation);
         self.jobs.keep(work.progress.take_window());
         let connects = matches!(work.operation, Operation::Connect { .. });
         let mut finished = work.operation.finish(completion);
@@ -230,6 +231,9 @@ impl State {
             }
         }
         self.deliver(key, finished, after);
+        if let (true, Some(Detail { place: Place::Lane(handle, _), .. })) = (half_sent, detail) {
+            self.break_sending(handle, after);
+        }
     }
 
     /// The end of an operation before its time, with what it has done until then.
