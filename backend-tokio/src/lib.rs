@@ -63,11 +63,14 @@ mod driver;
 mod endpoint;
 mod files;
 mod lane;
+#[cfg(all(test, bivalve_loom))]
+mod models;
 mod pump;
 mod ready;
 mod send;
 mod shared;
 mod state;
+mod sync;
 mod sys;
 
 pub use self::driver::TokioDriver;

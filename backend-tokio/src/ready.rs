@@ -1,16 +1,17 @@
 //! How readiness reaches the pump: a list under a lock of its own.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::task::{Wake, Waker};
 
 use bivalve_core::driver::Direction;
 
+use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
+
 /// Lanes that can go on, and whom to tell.
 ///
 /// Wakers may run anywhere, also where the driver's lock is held. So this lock is taken for a push or a swap only, and
-/// nothing is woken under it.
-#[derive(Debug, Default)]
+/// nothing is woken under it. Modelled in `models.rs`.
+#[derive(Debug)]
 pub(crate) struct ReadyList {
     inner: Mutex<Inner>,
 }
@@ -31,6 +32,10 @@ pub(crate) struct LaneId {
 }
 
 impl ReadyList {
+    pub(crate) fn new() -> Self {
+        Self { inner: Mutex::new(Inner::default()) }
+    }
+
     /// Moves what is ready to the end of `batch`. What comes later wakes this waker.
     pub(crate) fn take(&self, pump: &Waker, batch: &mut impl Extend<LaneId>) {
         let mut inner = self.lock();

@@ -1,5 +1,6 @@
 //! What the driver, its pump and its workers share, and what is done once the lock is free.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -33,7 +34,7 @@ impl Shared {
         Arc::new(Self {
             number,
             runtime,
-            ready: Arc::default(),
+            ready: Arc::new(ReadyList::new()),
             leases: LeasePool::new(LEASE, KEPT_LEASES),
             state: Mutex::new(State::new(number)),
         })
@@ -70,8 +71,8 @@ pub(crate) struct Aftermath {
 #[derive(Debug)]
 enum Deed {
     Close(Arc<Endpoint>),
-    DropBuffer(#[allow(dead_code, reason = "to be dropped")] FinishedBuffer),
-    DropWaker(#[allow(dead_code, reason = "to be dropped")] Waker),
+    DropBuffer(FinishedBuffer),
+    DropWaker(Waker),
     StartWorker,
     Wake(Waker),
 }
@@ -101,7 +102,8 @@ impl Aftermath {
         self.deeds.push(Deed::StartWorker);
     }
 
-    /// Empties it; what it allocated is used again.
+    /// Empties it; what it allocated is used again. A panic in a caller's waker or destructor stays with it, the driver
+    /// goes on (rule 7).
     pub(crate) fn run(&mut self, shared: &Arc<Shared>) {
         if self.deeds.is_empty() {
             return;
@@ -109,14 +111,22 @@ impl Aftermath {
         for deed in self.deeds.drain(..) {
             match deed {
                 Deed::Close(endpoint) => {
-                    drop(endpoint);
+                    contain(|| drop(endpoint));
                     // Counted until now, so that an idle driver has closed everything.
                     shared.lock().closing -= 1;
                 }
-                Deed::DropBuffer(_) | Deed::DropWaker(_) => {}
+                Deed::DropBuffer(buffer) => contain(|| drop(buffer)),
+                Deed::DropWaker(waker) => contain(|| drop(waker)),
                 Deed::StartWorker => files::start(shared),
-                Deed::Wake(waker) => waker.wake(),
+                Deed::Wake(waker) => contain(|| waker.wake()),
             }
         }
+    }
+}
+
+/// Does what runs a caller's code.
+pub(crate) fn contain(act: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(act)).is_err() {
+        tracing::error!("a waker or a buffer's destructor panicked in the Tokio driver; the driver goes on");
     }
 }

@@ -1,15 +1,16 @@
-//! What looks at the io_uring driver more closely than its tests do: loom, a sanitizer, and a minute of traffic.
+//! What looks at the drivers more closely than their tests do: loom, a sanitizer, and a minute of traffic.
 
 use std::path::Path;
 
 use crate::command::Command;
 
-/// The driver is modelled, everything it stands on is compiled as always: so the switch is no general `loom`.
+/// The drivers are modelled, everything it stands on is compiled as always: so the switch is no general `loom`.
 ///
 /// With this many preemptions each defect that was tried was found, and it takes half a minute on two cores.
 pub(crate) fn loom(scratch: &Path) -> Command {
     nextest("cargo nextest run --release --lib", Some(&scratch.join("loom")))
         .arg("--config=profile.release.lto=false")
+        .arg("--package=bivalve-tokio")
         .arg("-E=test(/^models::/)")
         .env("RUSTFLAGS", "--cfg bivalve_loom")
         .env("LOOM_MAX_PREEMPTIONS", "3")

@@ -51,7 +51,7 @@ enum Step {
     Docs,
     /// The gate example, started for real and asked with curl
     Smoke,
-    /// What threads share in the io_uring driver, in all orders of events
+    /// What threads share in the drivers, in all orders of events
     Loom,
     /// The io_uring driver's tests under AddressSanitizer
     Asan,
