@@ -20,7 +20,7 @@ use crate::attempt::{Work, completion};
 use crate::endpoint::{Endpoint, Io};
 use crate::lane;
 use crate::pump::Pump;
-use crate::shared::{Aftermath, Shared};
+use crate::shared::{Aftermath, Shared, contain};
 use crate::state::{Place, State};
 
 /// The [`Driver`] for every system that Tokio runs on.
@@ -233,7 +233,7 @@ impl Driver for TokioDriver {
         let budget = ready!(coop::poll_proceed(task));
         let mut stale = None;
         let polled = self.shared.lock().operations.poll(key, task, &mut stale);
-        drop(stale);
+        contain(|| drop(stale));
         if polled.is_ready() {
             budget.made_progress();
         }
@@ -251,7 +251,7 @@ impl Driver for TokioDriver {
             Poll::Pending => state.resume(key, false, &mut after),
         }
         drop(state);
-        drop(stale);
+        contain(|| drop(stale));
         after.run(&self.shared);
         if polled.is_ready() {
             budget.made_progress();

@@ -3,10 +3,17 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Wake, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use bivalve_core::testing::block_on;
-use bivalve_core::{Completion, CompletionStatus, Driver, DriverExt, EntityChunk, FileRange, OwnedHandle};
+use bivalve_core::{
+    Completion, CompletionStatus, Driver, DriverExt, EntityChunk, FileRange, Operation, OwnedHandle,
+};
 use bivalve_tokio::TokioDriver;
+use bytes::{Bytes, BytesMut};
 
 fn driver() -> Arc<TokioDriver> {
     TokioDriver::start().expect("a driver")
@@ -82,4 +89,105 @@ fn rule_5_sends_of_a_closed_handle_are_cancelled() {
     for send in sends {
         assert_eq!(block_on(send).completion.status(), CompletionStatus::CANCELLED);
     }
+}
+
+/// A waker that panics, as a caller's may.
+struct Bad;
+
+impl Wake for Bad {
+    fn wake(self: Arc<Self>) {
+        assert_eq!(Arc::strong_count(&self), 0, "a caller's waker");
+    }
+}
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn room() -> BytesMut {
+    BytesMut::with_capacity(8)
+}
+
+fn receive(stream: &OwnedHandle<TokioDriver>) -> Operation {
+    Operation::Receive { handle: **stream, buffer: room() }
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(10);
+    while !is_so() {
+        assert!(Instant::now() < end, "waited in vain for {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Rule 7: a waker that panics is its owner's affair; the pump goes on, and so do the operations of others.
+#[test]
+fn rule_7_a_waker_that_panics_does_not_end_the_driver() {
+    let driver = driver();
+    let (stream, mut peer) = pair(&driver);
+    let innocent = driver.submit(receive(&stream)).expect("it is accepted");
+    let bad = Waker::from(Arc::new(Bad));
+    for _ in 0..2 {
+        let timer = Operation::Timer { after: Duration::from_millis(50) };
+        let timer = driver.submit(timer).expect("it is accepted");
+        assert!(driver.poll(timer, &mut Context::from_waker(&bad)).is_pending());
+        wait_until("the timer to end", || driver.poll(timer, &mut Context::from_waker(&bad)).is_ready());
+    }
+    peer.write_all(b"well").expect("it is open");
+    let done = block_on(std::future::poll_fn(|task| driver.poll(innocent, task)));
+    assert_eq!(done.completion, Completion::success(4));
+    assert!(driver.submit(Operation::Post { bytes: 1 }).is_ok());
+}
+
+/// Rules 5 and 7: what comes after a waker that panics is done all the same.
+#[test]
+fn rule_7_a_waker_that_panics_loses_no_wakeup_of_others() {
+    let driver = driver();
+    let (stream, _peer) = pair(&driver);
+    let first = driver.submit(receive(&stream)).expect("it is accepted");
+    let second = driver.submit(receive(&stream)).expect("it is accepted");
+    let good = Arc::new(Count::default());
+    assert!(driver.poll(first, &mut Context::from_waker(&Waker::from(Arc::new(Bad)))).is_pending());
+    assert!(driver.poll(second, &mut Context::from_waker(&Waker::from(Arc::clone(&good)))).is_pending());
+    driver.close(stream.release());
+    assert_eq!(good.0.load(Ordering::SeqCst), 1);
+    assert_eq!(driver.usage().handles, 0);
+}
+
+/// Bytes whose owner panics when it is dropped.
+struct Owner(Vec<u8>);
+
+impl AsRef<[u8]> for Owner {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        assert!(self.0.is_empty(), "a caller's buffer");
+    }
+}
+
+/// Rule 7: a buffer that nobody takes back panics when it is dropped, and all that happens is that it is dropped.
+#[test]
+fn rule_7_a_buffer_that_panics_does_not_end_the_driver() {
+    let driver = driver();
+    let (stream, mut peer) = pair(&driver);
+    let first = driver.send(&stream, much());
+    let second = driver.send(&stream, vec![Bytes::from_owner(Owner(vec![1])).into()]);
+    drop(second);
+    first.cancel();
+    let first = block_on(first).completion;
+    drop(stream);
+    let mut all = Vec::new();
+    peer.read_to_end(&mut all).expect("an end comes");
+    assert_eq!((all.len(), first.status()), (first.bytes(), CompletionStatus::CANCELLED));
+    assert_eq!(block_on(driver.post(1)).completion, Completion::success(1));
+    assert!(driver.usage().is_idle(), "{:?}", driver.usage());
 }
