@@ -202,7 +202,7 @@ impl Driver for TokioDriver {
                 if let Some(entry) = state.entry(handle) {
                     entry.queued += 1;
                 }
-                state.jobs.push(key, &mut after);
+                state.queue_job(key, &mut after);
                 key
             }
             (_, _, Some(handle)) => {

@@ -60,6 +60,19 @@ impl Endpoint {
     }
 }
 
+/// Closing does not block (`Driver::close`), whatever option was set through `inspect`: what is in the socket's buffer
+/// leaves in the background. To linger for no time at all is to reset the connection, and stays.
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        if let Io::TcpStream(stream) = &self.io {
+            let socket = SockRef::from(stream);
+            if socket.linger().is_ok_and(|linger| linger.is_some_and(|time| !time.is_zero())) {
+                let _ = socket.set_linger(None);
+            }
+        }
+    }
+}
+
 /// A resource in the runtime's hands. Attempts never wait.
 #[derive(Debug)]
 pub(crate) enum Io {

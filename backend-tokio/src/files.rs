@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bivalve_core::driver::OperationTable;
@@ -19,6 +20,9 @@ use crate::sys;
 /// Workers at once, of one driver: a queue deep enough for a fast disk, and far fewer threads than operations.
 const MOST_WORKERS: usize = 64;
 
+/// A queue of jobs that is shorter may be full of spent keys.
+const FIRST_SWEEP: usize = 256;
+
 /// Memory for pieces of files that is kept: 1 MiB.
 const KEPT_WINDOWS: usize = 8;
 
@@ -29,16 +33,26 @@ const STEP: usize = 256 << 10;
 /// Operations that wait for a worker: positioned ones, and sends that need a piece of a file.
 #[derive(Debug, Default)]
 pub(crate) struct Jobs {
-    /// Keys that are spent are left here, and passed over.
+    /// Keys that are spent are left here, passed over, and swept out when they may be the most.
     queue: VecDeque<OperationKey>,
+    /// When the queue is as long as that, it is swept.
+    sweep_at: usize,
     workers: usize,
+    /// Number of the worker that was started last.
+    started: u64,
+    /// Workers that have not begun, and whether they are counted: not so when there was no thread for them.
+    unborn: Vec<(u64, bool)>,
     windows: Vec<Box<[u8]>>,
     closed: bool,
 }
 
 impl Jobs {
     /// Queues an operation that has its work.
-    pub(crate) fn push(&mut self, key: OperationKey, after: &mut Aftermath) {
+    fn push(&mut self, key: OperationKey, operations: &OperationTable<Detail>, after: &mut Aftermath) {
+        if self.queue.len() >= self.sweep_at {
+            self.queue.retain(|key| operations.get(*key).is_some());
+            self.sweep_at = FIRST_SWEEP.max(2 * self.queue.len());
+        }
         self.queue.push_back(key);
         if self.workers < MOST_WORKERS {
             self.workers += 1;
@@ -65,6 +79,12 @@ impl Jobs {
         }
     }
 
+    /// A worker begins, or will never. Whether it is counted.
+    fn arrive(&mut self, worker: u64) -> bool {
+        let place = self.unborn.iter().position(|(number, _)| *number == worker);
+        place.is_none_or(|place| self.unborn.swap_remove(place).1)
+    }
+
     /// What was queued has been cancelled.
     pub(crate) fn shut_down(&mut self) {
         self.closed = true;
@@ -74,28 +94,46 @@ impl Jobs {
 }
 
 /// Starts a worker that was counted already.
+///
+/// The system may have no thread for it. Tokio says so by a panic, and keeps the worker for a thread that comes later.
+/// Other workers do its jobs; if there are none, the jobs end (rule 7).
 pub(crate) fn start(shared: &Arc<Shared>) {
-    let worker = Worker { shared: Arc::clone(shared), counted: true };
+    let mut state = shared.lock();
+    state.jobs.started += 1;
+    let number = state.jobs.started;
+    state.jobs.unborn.push((number, true));
+    drop(state);
+    let worker = Worker { shared: Arc::clone(shared), number, begun: false };
     // Detached: it reports through the state.
-    drop(shared.runtime.spawn_blocking(move || worker.run()));
+    let spawn = AssertUnwindSafe(|| drop(shared.runtime.spawn_blocking(move || worker.run())));
+    if catch_unwind(spawn).is_err() {
+        tracing::error!("the system has no thread for file operations");
+        shared.change(|state, after| state.strand(number, after));
+    }
 }
 
 /// Does jobs until there are none. Taking them from our own queue, and not one task of Tokio's for each, is what lets
 /// a job that has not begun be cancelled, and spares the allocations.
 struct Worker {
     shared: Arc<Shared>,
-    counted: bool,
+    number: u64,
+    begun: bool,
 }
 
 impl Worker {
     fn run(mut self) {
         let mut after = Aftermath::default();
+        let mut state = self.shared.lock();
+        if !state.jobs.arrive(self.number) {
+            state.jobs.workers += 1;
+        }
+        drop(state);
+        self.begun = true;
         loop {
             let mut state = self.shared.lock();
             let Some(mut job) = state.next_job() else {
                 // Under the same lock: whoever queues a job from now on starts another worker.
                 state.jobs.workers -= 1;
-                self.counted = false;
                 return;
             };
             drop(state);
@@ -111,8 +149,11 @@ impl Worker {
 /// The runtime drops a worker that it never ran, when it ends.
 impl Drop for Worker {
     fn drop(&mut self) {
-        if self.counted {
-            self.shared.lock().jobs.workers -= 1;
+        if !self.begun {
+            let mut state = self.shared.lock();
+            if state.jobs.arrive(self.number) {
+                state.jobs.workers -= 1;
+            }
         }
     }
 }
@@ -161,6 +202,32 @@ impl Job {
 }
 
 impl State {
+    /// Queues an operation that has its work.
+    pub(crate) fn queue_job(&mut self, key: OperationKey, after: &mut Aftermath) {
+        self.jobs.push(key, &self.operations, after);
+    }
+
+    /// There was no thread for a worker.
+    fn strand(&mut self, worker: u64, after: &mut Aftermath) {
+        // Unless a thread came for it meanwhile.
+        let Some((_, counted)) = self.jobs.unborn.iter_mut().find(|(number, _)| *number == worker) else {
+            return;
+        };
+        *counted = false;
+        self.jobs.workers -= 1;
+        if self.jobs.workers > 0 {
+            return;
+        }
+        let status = CompletionStatus::OUT_OF_MEMORY;
+        while let Some(job) = self.next_job() {
+            let performed = match job.place {
+                Place::Lane(..) => Performed::Piece(Err(status)),
+                _ => Performed::End(Completion::failure(status)),
+            };
+            self.report(job, performed, after);
+        }
+    }
+
     fn next_job(&mut self) -> Option<Job> {
         while let Some(key) = self.jobs.queue.pop_front() {
             let Some(detail) = self.operations.get_mut(key) else { continue };
@@ -256,4 +323,30 @@ fn write(file: &File, bytes: &[u8], offset: u64) -> Completion {
         }
     }
     Completion::success(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spent_keys_do_not_pile_up() {
+        let mut state = State::new(1);
+        state.jobs.workers = MOST_WORKERS; // busy, all of them
+        let mut after = Aftermath::default();
+        let handle = Handle::new(1, 0, 0);
+        let read = || {
+            let buffer = BytesMut::with_capacity(1);
+            Some(Work::new(Operation::ReadAt { handle, buffer, offset: 0 }))
+        };
+        let live = state.start(Place::File(handle), read());
+        state.queue_job(live, &mut after);
+        for _ in 0..100_000 {
+            let key = state.start(Place::File(handle), read());
+            state.queue_job(key, &mut after);
+            state.abandon(key, &mut after);
+        }
+        assert!(state.jobs.queue.len() <= FIRST_SWEEP, "{}", state.jobs.queue.len());
+        assert_eq!(state.next_job().map(|job| job.key), Some(live));
+    }
 }

@@ -245,7 +245,7 @@ impl State {
             Attempt::Piece => {
                 self.put_back(key, work);
                 self.lane(handle, direction, |lane| lane.reading = true);
-                self.jobs.push(key, after);
+                self.queue_job(key, after);
                 false
             }
             Attempt::Waiting => {

@@ -53,6 +53,21 @@
 //! [`associate`](bivalve_core::Driver::associate) says `Unsupported` there. A file on Windows must not have been opened
 //! for overlapped I/O, and reading or writing it moves its cursor.
 //!
+//! TCP's urgent data (`send_out_of_band`) is not supported. A receive ends at the urgent mark, as the system does; on
+//! systems with `epoll` or `kqueue` what follows the mark then waits until more comes, because a short read is taken to
+//! have emptied the socket.
+//!
+//! Closing does not block: a time to linger (`SO_LINGER`) that is not zero is taken back before a stream is closed, for
+//! all descriptors of that socket. Zero, which resets the connection, stays.
+//!
+//! # When there are no threads
+//!
+//! File operations end as `OUT_OF_MEMORY` when the system has no thread for the runtime's blocking pool. Tokio says so by
+//! a panic, which is caught here: its message appears on standard error, and a program that is built with
+//! `panic = "abort"` ends.
+//!
+//! # File ranges
+//!
 //! A file range is read and sent, not passed from file to socket within the system (`sendfile`), which takes unsafe
 //! code or a thread that waits for the disk.
 

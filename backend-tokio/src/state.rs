@@ -212,18 +212,23 @@ impl State {
         &mut self,
         key: OperationKey,
         mut work: Work,
-        completion: Completion,
+        mut completion: Completion,
         after: &mut Aftermath,
     ) {
         let detail = self.operations.take(key);
         let half_sent = !completion.is_success() && work.progress.is_half_sent(&work.operation);
         self.jobs.keep(work.progress.take_window());
-        let connects = matches!(work.operation, Operation::Connect { .. });
-        let mut finished = work.operation.finish(completion);
         // The handle of a connect is there from the start, and becomes known or closed at the end.
-        if let Some(Detail { place: Place::Lane(handle, Direction::Out), .. }) = detail
-            && connects
-        {
+        let connected = match (&detail, &work.operation) {
+            (Some(Detail { place: Place::Lane(handle, _), .. }), Operation::Connect { .. }) => Some(*handle),
+            _ => None,
+        };
+        if completion.is_success() && connected.is_some_and(|handle| self.open(handle).is_none()) {
+            // The driver was shut down during the last attempt.
+            completion = Completion::failure(CompletionStatus::CANCELLED);
+        }
+        let mut finished = work.operation.finish(completion);
+        if let Some(handle) = connected {
             if completion.is_success() {
                 finished.buffer = FinishedBuffer::Handle(handle);
             } else {
@@ -277,5 +282,33 @@ impl State {
             FinishedBuffer::None => {}
             buffer => after.drop_buffer(buffer),
         }
+    }
+}
+
+#[cfg(all(test, not(bivalve_loom)))]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use bivalve_core::Resource;
+
+    use super::*;
+    use crate::endpoint::Io;
+    use crate::ready::ReadyList;
+
+    /// The attempt succeeds while the driver is shut down: there is no handle to report.
+    #[test]
+    fn a_connect_that_races_with_the_shutdown_is_cancelled() {
+        let (mut state, mut after) = (State::new(1), Aftermath::default());
+        let file = Io::File(Resource::File(tempfile::tempfile().expect("a file")));
+        let endpoint = Endpoint::new(file, &Arc::new(ReadyList::new()));
+        let handle = state.insert(endpoint, ResourceKind::Stream);
+        let key = state.start(Place::Lane(handle, Direction::Out), None);
+        state.shut_down(&mut after);
+        let connect = Operation::Connect { address: ([127, 0, 0, 1], 1).into() };
+        state.finish(key, Work::new(connect), Completion::success(0), &mut after);
+        let outcome = state.operations.poll(key, &Context::from_waker(Waker::noop()), &mut None);
+        let outcome =
+            outcome.map(|finished| (finished.completion, matches!(finished.buffer, FinishedBuffer::None)));
+        assert_eq!(outcome, Poll::Ready((Completion::failure(CompletionStatus::CANCELLED), true)));
     }
 }

@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use bivalve_core::testing::block_on;
 use bivalve_core::{
-    Completion, CompletionStatus, Driver, DriverExt, EntityChunk, FileRange, Operation, OwnedHandle,
+    Completion, CompletionStatus, Driver, DriverExt, EntityChunk, FileRange, Operation, OwnedHandle, Resource,
 };
 use bivalve_tokio::TokioDriver;
 use bytes::{Bytes, BytesMut};
+use socket2::SockRef;
 
 fn driver() -> Arc<TokioDriver> {
     TokioDriver::start().expect("a driver")
@@ -190,4 +191,80 @@ fn rule_7_a_buffer_that_panics_does_not_end_the_driver() {
     assert_eq!((all.len(), first.status()), (first.bytes(), CompletionStatus::CANCELLED));
     assert_eq!(block_on(driver.post(1)).completion, Completion::success(1));
     assert!(driver.usage().is_idle(), "{:?}", driver.usage());
+}
+
+/// A driver on a runtime whose blocking pool never gets a thread: their stacks are larger than any memory.
+#[cfg(target_pointer_width = "64")]
+fn driver_without_threads() -> Arc<TokioDriver> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().thread_stack_size(1 << 50).build().expect("a runtime");
+    let driver = TokioDriver::with_handle(runtime.handle().clone()).expect("a driver");
+    thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
+    driver
+}
+
+/// Rule 7: when the system has no thread for a file operation, that one ends, and nothing else.
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn rule_7_no_thread_for_a_file_operation_is_its_error() {
+    let driver = driver_without_threads();
+    let file = driver.attach(file(b"content")).expect("it can be associated");
+    for _ in 0..3 {
+        let read = block_on(driver.read_at(&file, room(), 0));
+        assert_eq!(read.completion, Completion::failure(CompletionStatus::OUT_OF_MEMORY));
+        assert_eq!(read.buffer.capacity(), 8);
+    }
+    drop(file);
+    assert_eq!(block_on(driver.post(1)).completion, Completion::success(1));
+    assert!(driver.usage().is_idle(), "{:?}", driver.usage());
+}
+
+/// The same in the middle of a send, which ends there and breaks its stream (rule 3).
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn rule_7_no_thread_for_a_file_range_ends_its_send() {
+    let driver = driver_without_threads();
+    let (stream, mut peer) = pair(&driver);
+    let range = FileRange::new(file(b"content"), 0, 7);
+    let first = driver.send(&stream, vec!["head".into(), range.into()]);
+    let second = driver.send(&stream, vec!["second".into()]);
+    assert_eq!(block_on(first).completion, Completion::new(4, CompletionStatus::OUT_OF_MEMORY));
+    assert_eq!(block_on(second).completion, Completion::failure(CompletionStatus::BROKEN_PIPE));
+    drop(stream);
+    let mut all = Vec::new();
+    peer.read_to_end(&mut all).expect("an end comes");
+    assert_eq!(all, b"head");
+}
+
+/// Rule 5: closing does not block, whatever option was set.
+#[test]
+fn rule_5_closing_does_not_wait_for_a_socket_that_lingers() {
+    let driver = driver();
+    let (stream, _peer) = pair(&driver);
+    set_linger(&driver, &stream, Duration::from_secs(3));
+    let send = driver.send(&stream, much());
+    let start = Instant::now();
+    drop(stream);
+    assert!(start.elapsed() < Duration::from_secs(1), "it took {:?}", start.elapsed());
+    assert_eq!(block_on(send).completion.status(), CompletionStatus::CANCELLED);
+}
+
+/// To linger for no time is how a connection is reset, and is left alone.
+#[test]
+fn a_stream_that_lingers_for_no_time_is_reset() {
+    let driver = driver();
+    let (stream, mut peer) = pair(&driver);
+    set_linger(&driver, &stream, Duration::ZERO);
+    drop(stream);
+    let error = peer.read(&mut [0; 8]).expect_err("it is reset");
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+fn set_linger(driver: &TokioDriver, stream: &OwnedHandle<TokioDriver>, time: Duration) {
+    let mut set = |resource: &Resource| {
+        if let Resource::TcpStream(socket) = resource {
+            SockRef::from(socket).set_linger(Some(time)).expect("it can be set");
+        }
+    };
+    driver.inspect(**stream, &mut set).expect("it is open");
 }
