@@ -69,7 +69,7 @@ macro_rules! suite {
             a_dropped_receive_leaves_the_queue,
             a_dropped_accept_closes_its_connection,
             a_dropped_connect_closes_its_connection,
-            a_dropped_send_lets_the_next_one_go,
+            a_dropped_send_ends_or_lets_the_next_one_go,
             thousands_are_dropped_at_once,
         );
         $crate::group!($backend, eager:

@@ -1,6 +1,6 @@
 //! How large a driver is.
 
-use crate::Features;
+use crate::{Feature, Features};
 
 /// How large a driver is, and what of the kernel it may use.
 ///
@@ -20,7 +20,12 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { entries: 256, buffers: 256, buffer_size: 4096, features: Features::ALL }
+        Self {
+            entries: 256,
+            buffers: 256,
+            buffer_size: 4096,
+            features: Features::ALL.without(Feature::DirectDescriptors),
+        }
     }
 }
 
@@ -45,6 +50,19 @@ impl Config {
     #[must_use]
     pub fn buffer_size(mut self, bytes: u32) -> Self {
         self.buffer_size = bytes.max(64);
+        self
+    }
+
+    /// Keeps sockets in the ring's own table, so that the kernel need not look them up for each operation. Off unless told:
+    /// the table lets go of a closed socket in the next turn, so that a peer sees the end of its connection only then, and
+    /// not while something blocks the ring's thread.
+    #[must_use]
+    pub fn direct_descriptors(mut self, on: bool) -> Self {
+        let (with, without) = (
+            self.features.with(Feature::DirectDescriptors),
+            self.features.without(Feature::DirectDescriptors),
+        );
+        self.features = if on { with } else { without };
         self
     }
 

@@ -84,7 +84,8 @@ pub(crate) fn set_up(config: &Config) -> Result<(IoUring, Features), SetupError>
         match build(config, flags) {
             Ok(ring) => {
                 let mut features = Features::of(flags);
-                if ring.submitter().register_files_sparse(DIRECT).is_ok() {
+                let direct = config.features.contains(Feature::DirectDescriptors);
+                if direct && ring.submitter().register_files_sparse(DIRECT).is_ok() {
                     features = features.with(Feature::DirectDescriptors);
                 }
                 return Ok((ring, features.intersection(config.features)));

@@ -14,8 +14,8 @@
 //!    reports [`CANCELLED`](CompletionStatus::CANCELLED) or its real result. After a drop, nobody hears it.
 //! 3. **One stream, one order.** The sends of one handle leave in the order in which they were submitted, the whole
 //!    of one before the next; its receives complete in that order. A send that ended in the middle, by an error, a file
-//!    that was too short or a cancellation, breaks the sending half: what waits behind it and what comes later ends as
-//!    [`BROKEN_PIPE`](CompletionStatus::BROKEN_PIPE), or the peer would take it for the rest. Positioned reads and writes, and operations on
+//!    that was too short or a cancellation, breaks the sending half: what waits behind it and what comes later, a
+//!    shutdown as well, ends as [`BROKEN_PIPE`](CompletionStatus::BROKEN_PIPE), or the peer would take it for the rest. Positioned reads and writes, and operations on
 //!    different handles, are independent.
 //! 4. **Eager.** An operation that was accepted goes on whether or not anybody polls it.
 //! 5. **Close and shutdown cancel and drain.** What is in flight on a closed handle ends as cancelled or with its

@@ -152,7 +152,7 @@ fn file_of(len: u64) -> Arc<File> {
 pub async fn nothing_follows_half_a_send(trial: Trial) {
     let (stream, mut theirs) = pair(&trial.driver);
     let file = tempfile::tempfile().unwrap();
-    std::io::Write::write_all(&mut &file, &[b'F'; 10]).unwrap();
+    (&file).write_all(&[b'F'; 10]).unwrap();
     let head = EntityChunk::from("Content-Length: 100\r\n\r\n");
     let short = EntityChunk::from(FileRange::new(file, 0, 100));
     let first = trial.driver.send(&stream, vec![head, short]);

@@ -122,7 +122,8 @@ impl Everything {
         for Ending { kind, outcome } in &mut self.ending {
             let (status, bytes) = outcome.as_mut().await;
             // Behind one that left in part.
-            let broken = kind.contains("send") && status == CompletionStatus::BROKEN_PIPE;
+            let outgoing = kind.contains("send") || *kind == "shutdown";
+            let broken = outgoing && status == CompletionStatus::BROKEN_PIPE;
             assert!(
                 status.is_success() || status == CompletionStatus::CANCELLED || broken,
                 "{kind} ended with {status:?}, {bytes} bytes"

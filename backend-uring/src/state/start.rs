@@ -82,7 +82,7 @@ impl State {
                 self.finish(key, completion, None, fx);
                 return Start::Nothing;
             }
-            Operation::Send { .. } | Operation::SendFile { .. } if is_broken => {
+            Operation::Send { .. } | Operation::SendFile { .. } | Operation::Shutdown { .. } if is_broken => {
                 self.finish(key, Completion::failure(CompletionStatus::BROKEN_PIPE), None, fx);
                 return Start::Nothing;
             }
