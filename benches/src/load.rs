@@ -1,8 +1,7 @@
-//! A client that is cheaper than the servers, and the CPU time of a server by the kernel's own account.
+//! A client that is cheaper than the servers, and what it finds out about each.
 
 use std::io;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -10,6 +9,7 @@ use tokio::net::TcpStream;
 
 use crate::measure::median;
 use crate::peers::Peer;
+use crate::server::Server;
 
 /// Connections that are open at a time.
 pub const CONNECTIONS: usize = 64;
@@ -29,49 +29,6 @@ pub struct Cost {
     pub allocations: f64,
 }
 
-/// A server process; killed when dropped.
-#[derive(Debug)]
-struct Server {
-    process: Child,
-    port: u16,
-}
-
-impl Server {
-    fn start(program: &Path, peer: Peer) -> io::Result<Self> {
-        // Pinned to one core; the client takes the other.
-        let mut process = Command::new("taskset")
-            .args(["-c", "0"])
-            .arg(program)
-            .args(["serve", peer.key()])
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut line = String::new();
-        let stdout =
-            process.stdout.take().ok_or_else(|| io::Error::other("the server has no standard output"))?;
-        io::BufRead::read_line(&mut io::BufReader::new(stdout), &mut line)?;
-        let port =
-            line.trim().parse().map_err(|_| io::Error::other(format!("{} printed no port", peer.key())))?;
-        Ok(Self { process, port })
-    }
-
-    /// CPU nanoseconds of all threads so far.
-    fn cpu(&self) -> io::Result<u64> {
-        let mut sum = 0;
-        for task in std::fs::read_dir(format!("/proc/{}/task", self.process.id()))? {
-            let stat = std::fs::read_to_string(task?.path().join("schedstat"))?;
-            sum += stat.split(' ').next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
-        }
-        Ok(sum)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 /// CPU per request of every peer in interleaved turns, and allocations from a build that counts them.
 ///
 /// # Errors
@@ -80,15 +37,15 @@ impl Drop for Server {
 pub async fn compare(program: &Path, counting: &Path) -> io::Result<Vec<(Peer, Cost)>> {
     let servers = Peer::ALL
         .into_iter()
-        .map(|peer| Server::start(program, peer))
+        .map(|peer| Server::start(program, &["serve", peer.key()]))
         .collect::<io::Result<Vec<Server>>>()?;
     let mut samples = vec![Vec::with_capacity(TURNS); servers.len()];
     for turn in 0..=TURNS {
         eprintln!("  turn {turn} of {TURNS}");
         for (server, samples) in servers.iter().zip(&mut samples) {
-            let before = server.cpu()?;
-            let requests = load(server.port, TURN).await?;
-            let spent = server.cpu()? - before;
+            let before = server.spent()?;
+            let requests = load(server.port()?, TURN).await?;
+            let spent = server.spent()?.since(before).cpu;
             // The first turn warms up.
             if turn > 0 {
                 #[allow(clippy::cast_precision_loss, reason = "nanoseconds of half a second")]
@@ -99,8 +56,8 @@ pub async fn compare(program: &Path, counting: &Path) -> io::Result<Vec<(Peer, C
     drop(servers);
     let mut costs = Vec::new();
     for (peer, samples) in Peer::ALL.into_iter().zip(samples) {
-        let server = Server::start(counting, peer)?;
-        costs.push((peer, Cost { cpu_ns: median(samples), allocations: allocations(server.port).await? }));
+        let server = Server::start(counting, &["serve", peer.key()])?;
+        costs.push((peer, Cost { cpu_ns: median(samples), allocations: allocations(server.port()?).await? }));
     }
     Ok(costs)
 }

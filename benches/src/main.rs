@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bivalve_benches::peers::Peer;
-use bivalve_benches::{dispatch, load, measure, report};
+use bivalve_benches::{dispatch, drivers, load, measure, report, results};
 
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -21,6 +21,8 @@ fn main() -> io::Result<()> {
             }
             Ok(())
         }
+        ["drivers", "serve", arguments @ ..] => drivers::serve(arguments, || 0),
+        ["drivers", arguments @ ..] => measure_drivers(arguments),
         [] => measure_all(),
         [other, ..] => Err(unknown(other)),
     }
@@ -29,7 +31,7 @@ fn main() -> io::Result<()> {
 fn unknown(argument: &str) -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidInput,
-        format!("{argument:?} is not known: run without arguments, or with dispatch"),
+        format!("{argument:?} is not known: run without arguments, or with dispatch or drivers"),
     )
 }
 
@@ -45,9 +47,21 @@ fn measure_all() -> io::Result<()> {
     let local = tokio::task::LocalSet::new();
     let costs = local.block_on(&runtime, load::compare(&program, &counting))?;
     let text = report::markdown(&machine(), &times, &allocations, &costs);
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("RESULTS.md");
-    std::fs::write(&path, &text)?;
+    results::write_pipeline(&text)?;
     println!("{text}\nwritten to benches/RESULTS.md");
+    measure_drivers(&[])
+}
+
+fn measure_drivers(arguments: &[&str]) -> io::Result<()> {
+    let program = std::env::current_exe()?;
+    let counting = build_counting(&program)?;
+    let Some(section) = drivers::section(&program, &counting, arguments)? else { return Ok(()) };
+    println!("{section}");
+    // A part of it, or a short look, is not a result.
+    if arguments.is_empty() {
+        results::write_drivers(&section)?;
+        println!("written to benches/RESULTS.md");
+    }
     Ok(())
 }
 

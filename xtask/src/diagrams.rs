@@ -64,6 +64,7 @@ fn drawn() -> Result<Vec<(&'static str, String)>> {
     // Somebody who has never measured has no results, and no chart.
     if let Some(results) = read(RESULTS)? {
         pictures.push(("benches/results.svg", results::draw(&results)?));
+        pictures.extend(results::drivers(&results)?.map(|svg| ("benches/drivers.svg", svg)));
     }
     Ok(pictures)
 }

@@ -3,8 +3,8 @@
 use std::alloc::System;
 use std::io;
 
-use bivalve_benches::dispatch;
 use bivalve_benches::peers::Peer;
+use bivalve_benches::{dispatch, drivers};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 #[global_allocator]
@@ -24,6 +24,7 @@ fn main() -> io::Result<()> {
             }
             Ok(())
         }
+        ["drivers", "serve", arguments @ ..] => drivers::serve(arguments, counted),
         ["serve", peer] => match Peer::from_key(peer) {
             Some(peer) => peer.serve(counted),
             None => Err(io::Error::other(format!("no server is called {peer}"))),

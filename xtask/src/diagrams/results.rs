@@ -1,4 +1,4 @@
-//! `benches/results.svg`: the figures of `benches/RESULTS.md` as bars.
+//! `benches/results.svg` and `benches/drivers.svg`: the figures of `benches/RESULTS.md` as bars.
 
 use super::svg::{Anchor, Area, HEADING, NOTE, Svg, wrapped};
 use crate::Result;
@@ -14,6 +14,8 @@ struct Chart {
     /// The heading of the table's column.
     column: &'static str,
     unit: &'static str,
+    /// Of the figures, behind the point.
+    digits: usize,
     /// The project's own goal.
     goal: f64,
     /// How a contender of ours is recognised.
@@ -26,6 +28,7 @@ const CHARTS: [Chart; 2] = [
         note: "hyper or axum on one pinned core; shorter is better; the line is our goal against bare hyper",
         column: "more CPU than bare",
         unit: "%",
+        digits: 1,
         goal: 8.0,
         ours: |name| name.contains("pipeline") || name.contains("modules"),
     },
@@ -34,21 +37,59 @@ const CHARTS: [Chart; 2] = [
         note: "in process; shorter is better; the line is our goal for a synchronous module",
         column: "ns per unit and event",
         unit: "ns",
+        digits: 1,
         goal: 5.0,
         ours: |name| name.starts_with("pipeline"),
     },
 ];
 
+const DRIVERS: [Chart; 2] = [
+    Chart {
+        title: "Echo: CPU of a bare io_uring loop ÷ CPU of the driver",
+        note: "64 connections, messages of 64 bytes, one pinned core; longer is better; the line is bivalve-uring's goal",
+        column: "X, 64 connections",
+        unit: "",
+        digits: 2,
+        goal: 0.95,
+        ours: |name| name.starts_with("bivalve"),
+    },
+    Chart {
+        title: "Reads of a file: CPU of a bare io_uring loop ÷ CPU of the driver",
+        note: "4 KiB from the page cache, 32 in flight, one pinned core; longer is better; the line is bivalve-uring's goal",
+        column: "X, reads",
+        unit: "",
+        digits: 2,
+        goal: 0.95,
+        ours: |name| name.starts_with("bivalve"),
+    },
+];
+
+/// Draws what the tables of the drivers say; `None` when nobody has measured them.
+pub(super) fn drivers(results: &str) -> Result<Option<String>> {
+    let Some(at) = results.find("\n## Drivers\n") else { return Ok(None) };
+    let svg = Svg::new(
+        "Benchmark results of the drivers",
+        "Two bar charts made from the tables in benches/RESULTS.md: what a bare io_uring loop costs, by what each \
+         driver costs, for an echo over TCP and for reads of a file.",
+        WIDTH,
+    );
+    bars(svg, &DRIVERS, &results[at..]).map(Some)
+}
+
 /// Draws what the tables say.
 pub(super) fn draw(results: &str) -> Result<String> {
-    let mut svg = Svg::new(
+    let svg = Svg::new(
         "Benchmark results",
         "Two bar charts made from the tables in benches/RESULTS.md: how much CPU modules add to a server, and \
          how many nanoseconds one unit of middleware adds at one event.",
         WIDTH,
     );
+    bars(svg, &CHARTS, results)
+}
+
+fn bars(mut svg: Svg, charts: &[Chart], results: &str) -> Result<String> {
     let mut y = 16;
-    for chart in &CHARTS {
+    for chart in charts {
         let rows = column(results, chart.column)
             .ok_or_else(|| format!("benches/RESULTS.md has no column `{}` with figures", chart.column))?;
         y = panel(&mut svg, y, chart, &rows) + 16;
@@ -71,8 +112,8 @@ fn panel(svg: &mut Svg, y: i32, chart: &Chart, rows: &[(String, f64)]) -> i32 {
         // Less than nothing is noise, and has no bar.
         let length = scaled(figure.max(0.0), most, bars.width);
         svg.bar(class, Area::new(bars.x, top + 8, length, PITCH - 16));
-        let text = format!("{figure:.1} {}", chart.unit);
-        svg.text(NOTE, "ink", Anchor::Start, (bars.x + length + 8, top + 22, 90), &text);
+        let text = format!("{figure:.*} {}", chart.digits, chart.unit);
+        svg.text(NOTE, "ink", Anchor::Start, (bars.x + length + 8, top + 22, 90), text.trim_end());
         let lines = wrapped(NOTE, LABELS - 34, 2, name);
         let first = top + if lines.len() > 1 { 15 } else { 22 };
         for (line, base) in lines.iter().zip([first, first + 14]) {
@@ -122,6 +163,17 @@ mod tests {
         let rows = column(RESULTS, "more CPU than bare").expect("it is there");
         assert_eq!(rows, [("hyper".into(), 0.0), ("hyper + 10 modules".into(), -4.2)]);
         assert_eq!(column(RESULTS, "speed"), None);
+    }
+
+    #[test]
+    fn the_drivers_have_a_chart_when_they_were_measured() {
+        assert_eq!(drivers(RESULTS).expect("nothing is wrong"), None);
+        let measured = format!(
+            "{RESULTS}\n## Drivers\n\n| driver | CPU ns per echo | X, 64 connections |\n|---|---:|---:|\n| bivalve-uring | 5600 | 0.97 |\n\n\
+             | driver | X, reads |\n|---|---:|\n| bivalve-uring | 0.88 |\n"
+        );
+        let svg = drivers(&measured).expect("both tables are there").expect("they were measured");
+        assert!(svg.contains(">0.97<") && svg.contains(">0.88<"));
     }
 
     #[test]

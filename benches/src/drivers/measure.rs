@@ -1,0 +1,253 @@
+//! The rounds: every process is started once, then all take turns.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::report::Results;
+use super::ring::Client;
+use super::{FILE, Peer, READ, post};
+use crate::load::CONNECTIONS;
+use crate::measure::median;
+use crate::server::{Server, Spent};
+
+/// How long to measure whom.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    /// Turns of each, after one that warms up.
+    turns: usize,
+    /// One turn of an echo.
+    time: Duration,
+    /// Who takes part.
+    peers: Vec<Peer>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self { turns: 9, time: Duration::from_millis(300), peers: Peer::ALL.to_vec() }
+    }
+}
+
+impl Plan {
+    pub(super) fn from_arguments(arguments: &[&str]) -> io::Result<Self> {
+        let mut plan = Self::default();
+        for argument in arguments {
+            let unknown = || {
+                let text = format!("{argument:?} is not known: turns=3, ms=100 and only=uring,raw-ring are");
+                io::Error::new(io::ErrorKind::InvalidInput, text)
+            };
+            match argument.split_once('=').ok_or_else(unknown)? {
+                ("turns", turns) => plan.turns = turns.parse().map_err(|_| unknown())?,
+                ("ms", time) => plan.time = Duration::from_millis(time.parse().map_err(|_| unknown())?),
+                ("only", keys) => {
+                    let peers = keys.split(',').map(|key| Peer::from_key(key).ok_or_else(unknown));
+                    plan.peers = peers.collect::<io::Result<_>>()?;
+                }
+                _ => return Err(unknown()),
+            }
+        }
+        Ok(plan)
+    }
+}
+
+/// What one of them cost, of one kind of operation.
+#[derive(Clone, Debug)]
+pub(super) struct Cost {
+    pub(super) peer: Peer,
+    /// CPU nanoseconds of the process per operation, kernel included: one figure a turn.
+    pub(super) cpu: Vec<f64>,
+    /// Its system calls per operation; not a number where the kernel does not tell.
+    pub(super) calls: f64,
+    /// Its allocations per operation.
+    pub(super) allocations: f64,
+}
+
+impl Cost {
+    pub(super) fn cpu_ns(&self) -> f64 {
+        median(self.cpu.clone())
+    }
+}
+
+/// Reads in one turn.
+const READS: u32 = 50_000;
+
+/// How often a turn is repeated that was disturbed, and how much of its time something else may have had.
+const ATTEMPTS: usize = 3;
+const CALM: f64 = 0.02;
+
+/// How long the kernel is asked to count system calls: `perf` needs a while to begin.
+const COUNTED: Duration = Duration::from_millis(1200);
+
+/// Measures everybody who takes part.
+///
+/// # Errors
+///
+/// When a process cannot be started or breaks off.
+pub(super) fn compare(program: &Path, counting: &Path, plan: &Plan) -> io::Result<Results> {
+    pin_client()?;
+    eprintln!("drivers: one posted completion …");
+    let posts = post::round_trips()?;
+    eprintln!("drivers: {CONNECTIONS} connections …");
+    let many = echoes(program, counting, plan, CONNECTIONS)?;
+    eprintln!("drivers: 1 connection …");
+    let single = echoes(program, counting, plan, 1)?;
+    eprintln!("drivers: reads …");
+    let reads = reads(program, counting, plan)?;
+    Ok(Results { posts, many, single, reads })
+}
+
+/// The client leaves the first core to the server.
+fn pin_client() -> io::Result<()> {
+    let id = std::process::id().to_string();
+    let done = Command::new("taskset").args(["-cp", "1", &id]).stdout(Stdio::null()).status()?;
+    if done.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other("the client cannot be pinned to a second core"))
+    }
+}
+
+/// A figure of a process. Taken again, a few times, if something else on this machine had the cores for long meanwhile:
+/// then the least disturbed one counts.
+fn calm(id: u32, mut measure: impl FnMut() -> io::Result<f64>) -> io::Result<f64> {
+    let waited = || io::Result::Ok(Spent::by(id)?.waited + Spent::by(std::process::id())?.waited);
+    let mut best = (f64::INFINITY, f64::NAN);
+    for _ in 0..ATTEMPTS {
+        let (before, begun) = (waited()?, Instant::now());
+        let figure = measure()?;
+        let disturbed = per(waited()?.saturating_sub(before), 1_000_000_000) / begun.elapsed().as_secs_f64();
+        if disturbed < best.0 {
+            best = (disturbed, figure);
+        }
+        if disturbed < CALM {
+            break;
+        }
+    }
+    Ok(best.1)
+}
+
+/// CPU nanoseconds of a process for each operation that it does meanwhile.
+fn cpu(id: u32, operate: impl FnOnce() -> io::Result<u64>) -> io::Result<f64> {
+    let before = Spent::by(id)?;
+    let operations = operate()?;
+    Ok(per(Spent::by(id)?.since(before).cpu, operations))
+}
+
+fn echoes(program: &Path, counting: &Path, plan: &Plan, connections: usize) -> io::Result<Vec<Cost>> {
+    let start = |program: &Path, peer: Peer| {
+        let server = Server::start(program, &["drivers", "serve", "echo", peer.key()])?;
+        let client = Client::connect(server.port()?, connections)?;
+        io::Result::Ok((server, client))
+    };
+    let started = plan.peers.iter().map(|peer| start(program, *peer));
+    let mut servers = started.collect::<io::Result<Vec<_>>>()?;
+    let mut samples = vec![Vec::with_capacity(plan.turns); servers.len()];
+    for turn in 0..=plan.turns {
+        for ((server, client), samples) in servers.iter_mut().zip(&mut samples) {
+            let id = server.id();
+            let spent = calm(id, || cpu(id, || client.run(plan.time)))?;
+            // The first turn warms up.
+            if turn > 0 {
+                samples.push(spent);
+            }
+        }
+    }
+    let mut calls = Vec::new();
+    for (server, client) in &mut servers {
+        let id = server.id();
+        calls.push(calm(id, || system_calls(id, || client.run(plan.time)))?);
+    }
+    drop(servers);
+    let mut costs = Vec::new();
+    for ((peer, cpu), calls) in plan.peers.iter().zip(samples).zip(calls) {
+        let (mut server, mut client) = start(counting, *peer)?;
+        // Long enough for buffers and tables to have grown.
+        client.run(plan.time)?;
+        let before = server.ask("count")?;
+        let messages = client.run(plan.time)?;
+        let allocations = per(server.ask("count")? - before, messages);
+        costs.push(Cost { peer: *peer, cpu, calls, allocations });
+    }
+    Ok(costs)
+}
+
+fn reads(program: &Path, counting: &Path, plan: &Plan) -> io::Result<Vec<Cost>> {
+    let file = Scratch::new()?;
+    let path = file.0.to_string_lossy();
+    let peers: Vec<Peer> = plan.peers.iter().copied().filter(|peer| peer.reads_files()).collect();
+    let start =
+        |program: &Path, peer: Peer| Server::start(program, &["drivers", "serve", "read", peer.key(), &path]);
+    let mut servers = peers.iter().map(|peer| start(program, *peer)).collect::<io::Result<Vec<_>>>()?;
+    let mut samples = vec![Vec::with_capacity(plan.turns); servers.len()];
+    let question = READS.to_string();
+    for turn in 0..=plan.turns {
+        for (server, samples) in servers.iter_mut().zip(&mut samples) {
+            let id = server.id();
+            let spent = calm(id, || cpu(id, || server.ask(&question).map(|_| READS.into())))?;
+            if turn > 0 {
+                samples.push(spent);
+            }
+        }
+    }
+    let mut calls = Vec::new();
+    for server in &mut servers {
+        let id = server.id();
+        calls.push(calm(id, || system_calls(id, || server.ask(&question).map(|_| READS.into())))?);
+    }
+    drop(servers);
+    let mut costs = Vec::new();
+    for ((peer, cpu), calls) in peers.into_iter().zip(samples).zip(calls) {
+        let mut server = start(counting, peer)?;
+        server.ask(&question)?;
+        let allocations = per(server.ask(&question)?, READS.into());
+        costs.push(Cost { peer, cpu, calls, allocations });
+    }
+    Ok(costs)
+}
+
+/// System calls of a process for each of the operations that are done meanwhile.
+fn system_calls(id: u32, operate: impl FnOnce() -> io::Result<u64>) -> io::Result<f64> {
+    let seconds = COUNTED.as_secs_f64().to_string();
+    let perf = Command::new("perf")
+        .args(["stat", "-x", ",", "-e", "raw_syscalls:sys_enter", "-p", &id.to_string()])
+        .args(["--", "sleep", &seconds])
+        .stderr(Stdio::piped())
+        .spawn();
+    // A machine without it, or where it is not for us: the figure is left out.
+    let Ok(perf) = perf else { return Ok(f64::NAN) };
+    let begun = Instant::now();
+    std::thread::sleep(COUNTED / 4);
+    let operations = operate()?;
+    if begun.elapsed() > COUNTED {
+        return Ok(f64::NAN);
+    }
+    let text = String::from_utf8_lossy(&perf.wait_with_output()?.stderr).into_owned();
+    let line = text.lines().find(|line| line.contains("raw_syscalls"));
+    let calls = line.and_then(|line| line.split(',').next()).and_then(|count| count.parse().ok());
+    Ok(calls.map_or(f64::NAN, |calls| per(calls, operations)))
+}
+
+#[allow(clippy::cast_precision_loss, reason = "counts and nanoseconds of a second")]
+fn per(sum: u64, operations: u64) -> f64 {
+    sum as f64 / operations as f64
+}
+
+/// A file of [`FILE`] bytes in the page cache; removed when dropped.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> io::Result<Self> {
+        let path = std::env::temp_dir().join(format!("bivalve-reads-{}", std::process::id()));
+        let scratch = Self(path);
+        // Not zeroes, which some file systems do not store.
+        std::fs::write(&scratch.0, vec![0xb1; FILE - FILE % READ])?;
+        Ok(scratch)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
