@@ -249,7 +249,8 @@ fn rule_5_closing_does_not_wait_for_a_socket_that_lingers() {
     assert_eq!(block_on(send).completion.status(), CompletionStatus::CANCELLED);
 }
 
-/// To linger for no time is how a connection is reset, and is left alone.
+/// To linger for no time is how a connection is reset, and is left alone. Wine loses such a reset.
+#[cfg(not(windows))]
 #[test]
 fn a_stream_that_lingers_for_no_time_is_reset() {
     let driver = driver();

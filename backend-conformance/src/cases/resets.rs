@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use bivalve_core::{CompletionStatus, DriverExt, Multishot};
+use bivalve_core::{Completion, CompletionStatus, DriverExt, Multishot};
 use bytes::Bytes;
 
 use crate::support::{BLOCKS, Flag, fails, ok, pair, pause, peer, poll_once, reset, room, small_buffers};
@@ -14,7 +14,11 @@ pub async fn a_reset_ends_a_waiting_receive(trial: Trial) {
     let mut waiting = trial.driver.receive(&stream, room(100));
     assert!(poll_once(&mut waiting, &std::sync::Arc::new(Flag::default())).is_pending());
     reset(peer);
-    let buffer = fails(waiting.await, CompletionStatus::CONNECTION_RESET);
+    let done = waiting.await;
+    if differences::a_reset_may_be_an_end(&*trial.driver) && done.completion == Completion::success(0) {
+        return;
+    }
+    let buffer = fails(done, CompletionStatus::CONNECTION_RESET);
     assert_eq!((buffer.len(), buffer.capacity()), (0, 100));
 }
 
@@ -26,7 +30,10 @@ pub async fn a_reset_is_the_last_item(trial: Trial) {
     assert_eq!(&items.next().await.unwrap().unwrap()[..], b"first");
     differences::until_a_receive_is_pending().await;
     reset(peer);
-    assert_eq!(error(&mut items).await, CompletionStatus::CONNECTION_RESET);
+    match error(&mut items).await {
+        Some(status) => assert_eq!(status, CompletionStatus::CONNECTION_RESET),
+        None => assert!(differences::a_reset_may_be_an_end(&*trial.driver), "an error comes before the end"),
+    }
     assert!(items.next().await.is_none());
     assert!(items.next().await.is_none());
 }
@@ -76,17 +83,19 @@ pub async fn a_reset_leaves_other_connections_alone(trial: Trial) {
         let (stream, peer) = pair(&trial.driver);
         let waiting = trial.driver.receive(&stream, room(10));
         reset(peer);
-        assert!(!waiting.await.completion.is_success());
+        let may_be_an_end = differences::a_reset_may_be_an_end(&*trial.driver);
+        assert!(!waiting.await.completion.is_success() || may_be_an_end);
         let receiving = trial.driver.receive(&healthy, room(10));
         healthy_peer.write_all(b"well").unwrap();
         assert_eq!(&ok(receiving.await).1[..], b"well");
     }
 }
 
-async fn error(items: &mut Multishot<bivalve_core::Lease>) -> CompletionStatus {
+/// `None`: the end came without one.
+async fn error(items: &mut Multishot<bivalve_core::Lease>) -> Option<CompletionStatus> {
     loop {
-        if let Err(error) = items.next().await.expect("an error comes before the end") {
-            return CompletionStatus::from_io_error(&error);
+        if let Err(error) = items.next().await? {
+            return Some(CompletionStatus::from_io_error(&error));
         }
     }
 }
