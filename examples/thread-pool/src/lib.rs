@@ -1,6 +1,6 @@
 //! Writes a file through the server's completion driver before a response leaves, and lets nobody unknown have one.
 //!
-//! There is nothing to `cargo run` yet: only the test host has a driver. Servers get theirs with the driver crates.
+//! It runs in the test host, and on any server that was given a driver: its tests have it on the real ones, behind Tower.
 //!
 //! ```
 //! use bivalve::User;
