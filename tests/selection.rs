@@ -72,6 +72,9 @@ fn a_demanded_driver_is_started() {
 #[test]
 fn the_survey_says_what_was_found() {
     let found: Vec<_> = survey().into_iter().map(|(backend, found)| (backend, found.unwrap())).collect();
-    assert_eq!(found.iter().map(|(backend, _)| *backend).collect::<Vec<_>>(), [Backend::Uring, Backend::Tokio]);
+    assert_eq!(
+        found.iter().map(|(backend, _)| *backend).collect::<Vec<_>>(),
+        [Backend::Uring, Backend::Tokio]
+    );
     assert!(found[0].1.starts_with("Linux ") && found[0].1.contains("SUBMIT_ALL"), "{}", found[0].1);
 }
