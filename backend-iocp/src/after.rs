@@ -18,6 +18,8 @@ pub(crate) struct After {
     garbage: Few<Garbage>,
     /// So many threads are to end.
     exits: usize,
+    /// The thread has made enough calls: the next one is made by whoever takes a packet.
+    pub(crate) tired: bool,
 }
 
 /// What is closed or freed outside the lock: a caller's destructor may call the driver again, and closing may take time.
@@ -29,6 +31,10 @@ pub(crate) enum Garbage {
 }
 
 impl After {
+    pub(crate) fn tired_if(tired: bool) -> Self {
+        Self { tired, ..Self::default() }
+    }
+
     pub(crate) fn wake(&mut self, waker: Option<Waker>) {
         waker.into_iter().for_each(|waker| self.wakers.push(waker));
     }

@@ -121,17 +121,18 @@ pub(crate) struct Issued {
 }
 
 impl Call {
-    /// Makes it. The caller holds no lock, and does not touch the record any more.
-    pub(crate) fn issue(self, port: &Port) -> Issued {
+    /// Makes it. The caller holds no lock, and does not touch the record any more. `None` for a packet that was posted:
+    /// the thread that takes it leads on, and perhaps does already.
+    pub(crate) fn issue(self, port: &Port) -> Option<Issued> {
         let outcome = match self {
-            Self::Accept { target, record } => return accept(target, record),
-            Self::Adopt { listener, stream, skips } => return adopt(listener, stream, skips, port),
-            Self::Connect { address, record } => return connect(address, record, port),
+            Self::Accept { target, record } => return Some(accept(target, record)),
+            Self::Adopt { listener, stream, skips } => return Some(adopt(listener, stream, skips, port)),
+            Self::Connect { address, record } => return Some(connect(address, record, port)),
             Self::Copy { target, record, file, offset, buffer, len } => {
                 copy(target, record, &file, offset, buffer, len)
             }
             Self::Post { record } => match port.post(record) {
-                Ok(()) => Outcome::Pending,
+                Ok(()) => return None,
                 Err(landed) => Outcome::Landed(landed),
             },
             Self::Read { target, record, to, len } => {
@@ -151,7 +152,7 @@ impl Call {
                 files::write(target.handle(), from, len, record, target.skips)
             }
         };
-        outcome.into()
+        Some(outcome.into())
     }
 }
 

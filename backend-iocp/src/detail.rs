@@ -23,6 +23,8 @@ pub(crate) struct Detail {
     pub(crate) moved: u64,
     /// Of a send.
     pub(crate) position: Position,
+    /// A packet is on its way to the thread that will lead it on, so that others have their turn.
+    pub(crate) hops: bool,
     /// Of the call that is being made or in flight.
     pub(crate) record: Option<RecordRef>,
     /// What the packet said that came before its call had returned.
@@ -82,6 +84,7 @@ impl Detail {
             cancelled: false,
             moved: 0,
             position: Position::default(),
+            hops: false,
             record: None,
             early: None,
             stream: None,

@@ -12,6 +12,9 @@ use crate::after::After;
 use crate::port::{BATCH, Packet, Port};
 use crate::state::{State, Work};
 
+/// Calls that a thread makes in a row for one operation and those behind it. Then the others have their turn.
+const TURN: usize = 32;
+
 /// Owned by the driver and by each of its threads. The threads end when the driver was shut down and the kernel has no
 /// call any more; then this goes, and the records with it.
 #[derive(Debug)]
@@ -39,9 +42,11 @@ impl Shared {
         let mut after = After::default();
         let (result, mut work) = change(&mut self.lock(), &mut after);
         after.run(&self.port);
+        let mut calls = 0_usize;
         while let Some((key, call)) = work {
-            let issued = call.issue(&self.port);
-            let mut after = After::default();
+            let Some(issued) = call.issue(&self.port) else { break };
+            calls += 1;
+            let mut after = After::tired_if(calls.is_multiple_of(TURN));
             work = self.lock().issued(key, issued, &mut after);
             after.run(&self.port);
         }

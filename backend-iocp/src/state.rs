@@ -25,7 +25,8 @@
 //!    resource stay. Buffer and resource are in these tables, the record in the arena.
 //! 3. A packet that comes while the operation is `Issuing` is noted (`early`) and nothing else: the issuing thread finds
 //!    it when its call has returned. So each operation is led by one thread at a time, and a completion before the
-//!    return of its call is nothing special.
+//!    return of its call is nothing special. A packet that the driver posts itself makes an operation `Flying` at once:
+//!    the thread that takes it leads on, and the one that posted it is done with the operation.
 //! 4. The record goes back to the arena when its packet was taken, or when its call ended without one.
 //! 5. Cancelling sets a flag. An operation that the kernel does not have ends at once; for one that is `Flying` the
 //!    kernel is asked, and the packet ends it; one that is `Issuing` is looked after by its thread when the call has
@@ -35,7 +36,9 @@
 //!    end, and so does every later send. A call that failed at once was not begun, and took nothing.
 //! 7. A closed handle's entry takes no more operations. It goes, and the resource is closed, when its last call has
 //!    ended. Then its slot has another generation, so that neither an old handle nor a late cancellation finds it.
-//! 8. Whatever of the caller's is to be woken, dropped or closed goes into [`After`], which runs without the lock.
+//! 8. A thread makes some calls in a row (`TURN`) for one lane, then it posts a packet (`hops`), so that those of others that
+//!    wait at the port come before the next.
+//! 9. Whatever of the caller's is to be woken, dropped or closed goes into [`After`], which runs without the lock.
 
 mod lead;
 
@@ -328,5 +331,32 @@ impl State {
         if let Some(detail) = self.operations.get_mut(key) {
             detail.phase = phase;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::BytesMut;
+
+    #[test]
+    fn whoever_takes_a_posted_packet_leads_on() {
+        let mut state = State::new(1, 1, LeasePool::new(64, 1));
+        let kind = ResourceKind::File;
+        let target = Target { raw: 0, kind, skips: true, waits: true, provider: None, v6: false };
+        let file = tempfile::tempfile().expect("a file can be made");
+        let handle = state.insert(Arc::new(Resource::File(file)), target);
+        let mut after = After::default();
+        let operation = Operation::ReadAt { handle, buffer: BytesMut::with_capacity(8), offset: 0 };
+        let (key, work, _) = state.admit(operation, &mut after);
+        let Some((_, Call::Post { record })) = work else { panic!("the disk is for a thread of the port") };
+        // The packet overtakes the submitter: it is not left to it, or the submitter would wait for the disk.
+        let work = state.packet(record, &mut after);
+        let Some((of, Call::Read { record, .. })) = work else { panic!("its taker makes the call") };
+        assert_eq!(of, key);
+        // A call of the kernel's is left to the thread that made it.
+        assert!(state.packet(record, &mut after).is_none());
+        let work = state.issued(key, Outcome::Pending.into(), &mut after);
+        assert!(work.is_none() && state.calls == 0);
     }
 }

@@ -55,6 +55,11 @@ pub(crate) enum Verdict {
     Setback(CompletionStatus),
 }
 
+/// A packet, so that whoever takes it leads on.
+pub(crate) fn hop(detail: &mut Detail, key: OperationKey, records: &mut Records) -> Plan {
+    Plan::Call(Call::Post { record: take(detail, key, 0, records) })
+}
+
 /// Plans the next call. `queued` counts the items that nobody took.
 pub(crate) fn plan(
     detail: &mut Detail,
@@ -74,7 +79,7 @@ pub(crate) fn plan(
             return Plan::End(Completion::success(*bytes));
         }
         (_, Operation::Post { .. }) => {
-            return Plan::Call(Call::Post { record: take(detail, key, 0, records) });
+            return hop(detail, key, records);
         }
         (_, Operation::Connect { address }) => {
             let address = *address;
@@ -89,7 +94,7 @@ pub(crate) fn plan(
     };
     if target.waits && detail.stage == Stage::First {
         detail.stage = Stage::Hop;
-        return Plan::Call(Call::Post { record: take(detail, key, 0, records) });
+        return hop(detail, key, records);
     }
     match &detail.operation {
         Operation::Accept { .. } | Operation::AcceptMany { .. } => {

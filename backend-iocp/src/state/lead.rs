@@ -11,7 +11,7 @@ use bivalve_core::{
 
 use super::{State, Work};
 use crate::after::{After, Garbage};
-use crate::call::Target;
+use crate::call::{Call, Target};
 use crate::detail::{Detail, Pause, Phase, Stage};
 use crate::sockets;
 use crate::status::Landed;
@@ -23,6 +23,9 @@ impl State {
         loop {
             let queued = self.operations.queued(key);
             let detail = self.operations.get_mut(key)?;
+            if after.tired {
+                detail.hops = true;
+            }
             let place = detail.handle().map(|handle| (handle.index(), handle.generation()));
             let mut entry = place.and_then(|(index, generation)| self.handles.get_mut(index, generation));
             let (target, sending) = match &entry {
@@ -31,9 +34,15 @@ impl State {
                 Some(entry) => (Some(entry.target), Sending::Open),
                 None => (None, Sending::Open),
             };
-            match step::plan(detail, key, target, sending, queued, &mut self.records, &self.pool) {
+            let plan = match detail.hops {
+                true => step::hop(detail, key, &mut self.records),
+                false => step::plan(detail, key, target, sending, queued, &mut self.records, &self.pool),
+            };
+            match plan {
                 Plan::Call(call) => {
-                    detail.phase = Phase::Issuing;
+                    // A posted packet is nobody's but its taker's.
+                    let posts = matches!(call, Call::Post { .. });
+                    detail.phase = if posts { Phase::Flying } else { Phase::Issuing };
                     self.calls += 1;
                     if let Some(entry) = &mut entry {
                         entry.calls += 1;
@@ -61,7 +70,10 @@ impl State {
             let is_shutdown = matches!(detail.operation, Operation::Shutdown { .. });
             entry.finished |= is_shutdown && landed.code == 0;
         }
-        let verdict = step::judge(detail, entry.as_ref().map(|entry| entry.target.kind), landed);
+        let verdict = match std::mem::take(&mut detail.hops) {
+            true => Verdict::Again,
+            false => step::judge(detail, entry.as_ref().map(|entry| entry.target.kind), landed),
+        };
         if detail.stage != Stage::Adopt {
             after.discard_stream(detail.stream.take());
         }

@@ -11,6 +11,7 @@ use bivalve_iocp::IocpDriver;
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetProcessHandleCount};
 
 /// Runs a test on a driver of its own, shuts it down and waits until it holds nothing and its threads have ended.
+#[allow(dead_code, reason = "not every test uses it")]
 pub(crate) fn run<F: Future<Output = ()>>(body: impl FnOnce(Arc<dyn Driver>) -> F) {
     let driver = Arc::new(IocpDriver::new().expect("a driver"));
     block_on(body(Arc::clone(&driver) as Arc<dyn Driver>));
@@ -20,6 +21,7 @@ pub(crate) fn run<F: Future<Output = ()>>(body: impl FnOnce(Arc<dyn Driver>) -> 
 }
 
 /// Waits for a condition, with a bound.
+#[allow(dead_code, reason = "not every test uses it")]
 #[track_caller]
 pub(crate) fn wait(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
