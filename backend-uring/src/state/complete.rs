@@ -115,7 +115,7 @@ impl State {
             }
             Sent::Bytes(bytes) => {
                 send::advance(in_flight, bytes);
-                self.queue.push_back(key);
+                self.go_on(key, false, fx);
             }
             Sent::NotCached => {
                 in_flight.progress.stage = Stage::Reading;
@@ -189,14 +189,17 @@ impl State {
     /// More is to be done, unless somebody has cancelled. A call that moved nothing would be repeated for ever.
     fn go_on(&mut self, key: OperationKey, moved_nothing: bool, fx: &mut Effects) {
         let Some(in_flight) = self.operations.get_mut(key) else { return };
-        let stopped = if moved_nothing {
+        // At once, and not when its turn comes again: most sends are whole with their first completion.
+        let end = if is_whole(in_flight) {
+            Some(CompletionStatus::SUCCESS)
+        } else if moved_nothing {
             Some(CompletionStatus::UNSPECIFIED)
-        } else if in_flight.cancelled && !is_whole(in_flight) {
+        } else if in_flight.cancelled {
             Some(CompletionStatus::CANCELLED)
         } else {
             None
         };
-        match stopped {
+        match end {
             None => self.queue.push_back(key),
             Some(status) => {
                 let completion = in_flight.stopped(status);
@@ -346,13 +349,14 @@ const MISSES: u16 = 1_000;
 
 /// Whether a send or write has nothing left to do.
 fn is_whole(in_flight: &InFlight) -> bool {
-    let whole = match &in_flight.operation {
-        Operation::WriteAt { buffer, .. } => buffer.len() as u64,
-        Operation::Send { chunks, .. } => chunks.iter().map(bivalve_core::EntityChunk::len).sum(),
-        Operation::SendFile { range, .. } => range.len(),
-        _ => return true,
-    };
-    in_flight.progress.done as u64 >= whole
+    let progress = &in_flight.progress;
+    match &in_flight.operation {
+        Operation::WriteAt { buffer, .. } => progress.done == buffer.len(),
+        // Counting has gone past chunks that are done, and those that are empty.
+        Operation::Send { chunks, .. } => progress.chunk == chunks.len(),
+        Operation::SendFile { range, .. } => progress.offset == range.len(),
+        _ => true,
+    }
 }
 
 fn status(errno: i32) -> CompletionStatus {

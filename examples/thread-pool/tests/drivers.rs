@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use bivalve::backend::{Selection, survey};
 use bivalve::http::{Request, Response};
@@ -33,7 +34,7 @@ async fn the_file_is_written_by_each_driver_of_the_system() {
         let path = directory.path().join("hello.txt");
         let driver = Selection::only(backend).start().unwrap();
         let pipeline = Pipeline::builder()
-            .server(Server::new().with_driver(driver.clone()))
+            .server(Server::new().with_driver(Arc::clone(&driver)))
             .mount(Ada)
             .mount(HelloFile::new(&path))
             .build()
