@@ -24,13 +24,18 @@ use crate::{files, timers};
 /// It takes files, named pipes that were opened with `FILE_FLAG_OVERLAPPED`, TCP listeners and TCP streams.
 ///
 /// **Files** need not be open for overlapped I/O: [`associate`](Driver::associate) opens such a file again, with exactly
-/// the access that the given handle has, and closes the given one; locks on ranges of it are lost with that handle. A file
+/// the access that the given handle has, and closes the given one. Its share mode and its locks on ranges go with that handle: from then on others may
+/// open the file for writing, truncate or delete it, whatever `share_mode` said. Whoever needs the share mode
+/// keeps a clone of the given handle, or opens the file with `FILE_FLAG_OVERLAPPED`. A file
 /// that cannot be opened again, because its opener keeps out others (`share_mode(0)`, as temporary files are opened) or
 /// because it is deleted already, is used as it is: its reads and writes wait for the disk, on a thread of the driver's,
 /// and cannot be cancelled once they have begun. One that was opened with `FILE_FLAG_OVERLAPPED` is taken as it is.
 ///
 /// **Pipes** report the end as 0 bytes. Of a message that is longer than the receiving buffer the rest comes with the next
 /// receive; a message of 0 bytes looks like the end. Each chunk of a send is one message.
+///
+/// **Streams** with a nonzero `SO_LINGER`: closing one may wait that long on the thread that closes it, so leave it unset.
+/// Zero, a reset on close, does not wait.
 ///
 /// **What is associated belongs to the driver.** No overlapped operation may be started by other code on a duplicate of
 /// its handle: the packet would come here.

@@ -304,8 +304,8 @@ fn judge_piece(detail: &mut Detail, landed: Landed) -> Verdict {
         detail.lease = Some(lease);
         return if filled.is_success() { Verdict::Over } else { Verdict::End(filled) };
     }
-    // What filled its buffer has probably left something behind.
-    detail.stage = if lease.len() == lease.capacity() { Stage::Ready } else { Stage::First };
+    // Also when it was full: nothing may be left behind it, and an idle connection owns no buffer.
+    detail.stage = Stage::First;
     Verdict::Piece(lease)
 }
 
