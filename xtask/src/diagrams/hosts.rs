@@ -50,7 +50,7 @@ pub(super) fn draw() -> Result<String> {
     let layer = host(&mut svg, left, "hyper / axum on Linux", ("sure", "green", "works today"), &LINUX);
     let shim = host(&mut svg, right, "IIS on Windows", ("later", "amber", "not yet"), &WINDOWS);
     runtime(&mut svg, left, "box", "Tokio", 316);
-    runtime(&mut svg, left, "later", "io_uring driver: not yet", 350);
+    runtime(&mut svg, left, "box", "io_uring driver, for modules", 350);
     runtime(&mut svg, right, "later", "driver on IIS's threads", 316);
     runtime(&mut svg, right, "later", "Tokio inside the DLL", 350);
     source(&mut svg, card);
