@@ -4,6 +4,8 @@
 //! more for timers. On any other system this crate is empty.
 //!
 //! ```no_run
+//! # #[cfg(windows)]
+//! # fn main() -> std::io::Result<()> {
 //! use bivalve_core::testing::block_on;
 //! use bivalve_core::{Driver, DriverExt};
 //! use bivalve_iocp::IocpDriver;
@@ -13,7 +15,10 @@
 //! let file = driver.attach(std::fs::File::create("hello.txt")?)?; // opened again for overlapped I/O
 //! let done = block_on(driver.write_at(&file, "Hello", 0));
 //! assert_eq!(done.completion.into_result()?, 5);
-//! # Ok::<(), std::io::Error>(())
+//! # Ok(())
+//! # }
+//! # #[cfg(not(windows))]
+//! # fn main() {}
 //! ```
 //!
 //! # How it works

@@ -26,7 +26,7 @@ use crate::{Completion, CompletionStatus};
 ///
 /// ```
 /// use bivalve_core::testing::{CompletionOrder, Completions, MemoryDriver, block_on};
-/// use bivalve_core::{Completion, CompletionStatus, Driver};
+/// use bivalve_core::{Completion, CompletionStatus, Driver, DriverExt};
 /// use std::sync::Arc;
 ///
 /// let completions = Completions::new(CompletionOrder::Manual);
@@ -191,7 +191,7 @@ impl Completions {
     ///
     /// ```
     /// use bivalve_core::testing::{CompletionOrder, Completions, MemoryDriver, block_on};
-    /// use bivalve_core::Driver;
+    /// use bivalve_core::{Driver, DriverExt};
     /// use std::{sync::Arc, time::Duration};
     ///
     /// let completions = Completions::new(CompletionOrder::Late);
