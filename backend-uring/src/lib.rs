@@ -34,7 +34,7 @@
 //!
 //! # A turn of the loop
 //!
-//! The ring is driven by one Tokio task, [`turn`]. The first submission after a turn wakes it; Tokio's queue is first
+//! The ring is driven by one Tokio task, the turn. The first submission after a turn wakes it; Tokio's queue is first
 //! come, first served, so it runs behind all tasks that are ready now, and everything they submit goes out in one
 //! system call. That call also runs what the kernel has deferred (`DEFER_TASKRUN`). Then the completion queue is
 //! drained, tasks are woken, and they submit again. Only when there is nothing to do does the thread sleep in Tokio's
