@@ -72,6 +72,8 @@ enum Peer {
     Uring,
     /// The same behind `dyn Driver`.
     UringDyn,
+    /// The same, its sockets in the ring's own table as those of the raw loop are.
+    UringDirect,
     /// compio as it comes: single operations.
     Compio,
     /// compio at its best: receives that go on, deferred task work.
@@ -88,11 +90,12 @@ enum Peer {
 
 impl Peer {
     /// All, in the order of the table.
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::RawRing,
         Self::RawEpoll,
         Self::Uring,
         Self::UringDyn,
+        Self::UringDirect,
         Self::Compio,
         Self::CompioTuned,
         Self::TokioUring,
@@ -108,6 +111,7 @@ impl Peer {
             Self::RawEpoll => "raw-epoll",
             Self::Uring => "uring",
             Self::UringDyn => "uring-dyn",
+            Self::UringDirect => "uring-direct",
             Self::Compio => "compio",
             Self::CompioTuned => "compio-tuned",
             Self::TokioUring => "tokio-uring",
@@ -124,6 +128,7 @@ impl Peer {
             Self::RawEpoll => "raw epoll loop",
             Self::Uring => "bivalve-uring",
             Self::UringDyn => "bivalve-uring behind dyn",
+            Self::UringDirect => "bivalve-uring, direct descriptors",
             Self::Compio => "compio, default",
             Self::CompioTuned => "compio, multishot and DEFER_TASKRUN",
             Self::TokioUring => "tokio-uring, COOP_TASKRUN",
@@ -140,7 +145,7 @@ impl Peer {
 
     /// Whether it reads files in a way of its own.
     fn reads_files(self) -> bool {
-        self != Self::TokioDriverSingle
+        !matches!(self, Self::TokioDriverSingle | Self::UringDirect)
     }
 
     /// For the table of reads, where some differ less, or otherwise, than with sockets.
@@ -154,13 +159,14 @@ impl Peer {
         }
     }
 
-    /// Echoes until the process is killed.
+    /// Echoes until the process ends.
     fn echo(self, listener: TcpListener) -> io::Result<()> {
         match self {
             Self::RawRing => ring::echo(&listener),
             Self::RawEpoll => epoll::echo(&listener),
-            Self::Uring => ours::echo_uring(listener, |driver| driver),
-            Self::UringDyn => ours::echo_uring(listener, |driver| driver as ours::Dyn),
+            Self::Uring => ours::echo_uring(listener, false, |driver| driver),
+            Self::UringDyn => ours::echo_uring(listener, false, |driver| driver as ours::Dyn),
+            Self::UringDirect => ours::echo_uring(listener, true, |driver| driver),
             Self::Compio => runtimes::echo_compio(listener, false),
             Self::CompioTuned => runtimes::echo_compio(listener, true),
             Self::TokioUring => runtimes::echo_tokio_uring(listener),
@@ -174,7 +180,7 @@ impl Peer {
         match self {
             Self::RawRing => ring::reader(File::open(path)?),
             Self::RawEpoll => Ok(epoll::reader(File::open(path)?)),
-            Self::Uring => ours::reader_uring(File::open(path)?, |driver| driver),
+            Self::Uring | Self::UringDirect => ours::reader_uring(File::open(path)?, |driver| driver),
             Self::UringDyn => ours::reader_uring(File::open(path)?, |driver| driver as ours::Dyn),
             Self::Compio => runtimes::reader_compio(path, false),
             Self::CompioTuned => runtimes::reader_compio(path, true),

@@ -9,17 +9,22 @@ use std::thread;
 
 use super::Peer;
 
-/// Echoes until the process is killed. Prints the port first, and `counted()` for every line that comes.
+/// Echoes until its input ends, as it does with whoever started it. Prints the port first, and `counted()` for every
+/// line that comes.
 ///
 /// # Errors
 ///
-/// When the peer cannot start.
+/// When there is no port, or its input cannot be read.
 pub(super) fn serve_echo(peer: Peer, counted: fn() -> usize) -> io::Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     println!("{}", listener.local_addr()?.port());
+    thread::spawn(move || {
+        if let Err(error) = peer.echo(listener) {
+            eprintln!("{}: {error}", peer.key());
+        }
+    });
     // Asleep on its input while the echo is measured.
-    thread::spawn(move || answer(|_| Ok(counted())));
-    peer.echo(listener)
+    answer(|_| Ok(counted()))
 }
 
 /// Reads a file as many times as each line says, and prints by how much `counted()` has grown.

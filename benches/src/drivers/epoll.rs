@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 
 use super::{READ, Reader, offset, whole};
 
-/// Echoes until the process is killed.
+/// Echoes until the process ends.
 pub(super) fn echo(listener: &TcpListener) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let epoll = Epoll::new()?;

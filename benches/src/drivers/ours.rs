@@ -23,9 +23,11 @@ const ROOM: usize = 4096;
 
 pub(super) fn echo_uring<D: Driver + ?Sized + 'static>(
     listener: TcpListener,
+    direct: bool,
     as_driver: fn(Arc<UringDriver>) -> Arc<D>,
 ) -> io::Result<()> {
-    let runtime = bivalve_uring::Runtime::new(&bivalve_uring::Config::default())?;
+    let config = bivalve_uring::Config::default().direct_descriptors(direct);
+    let runtime = bivalve_uring::Runtime::new(&config)?;
     let driver = as_driver(runtime.driver());
     runtime.block_on(accept(driver, listener, echo_many))
 }

@@ -39,7 +39,7 @@ fn new_ring() -> io::Result<IoUring> {
         .build(ENTRIES)
 }
 
-/// Echoes until the process is killed: accept and receive go on by themselves, connections are in the ring's own table
+/// Echoes until the process ends: accept and receive go on by themselves, connections are in the ring's own table
 /// of descriptors, and a turn is one system call.
 pub(super) fn echo(listener: &TcpListener) -> io::Result<()> {
     let mut ring = new_ring()?;
