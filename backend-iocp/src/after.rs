@@ -9,7 +9,7 @@ use std::task::Waker;
 
 use bivalve_core::{Finished, Resource};
 
-use crate::port::Port;
+use crate::system::Port;
 
 /// Collected under the lock, run without it. One of each costs no allocation.
 #[derive(Debug, Default)]

@@ -7,8 +7,8 @@ use bytes::BytesMut;
 
 use crate::record::RecordRef;
 use crate::sending::Position;
-use crate::sockets::Provider;
 use crate::status::Landed;
+use crate::system::Provider;
 
 /// One running operation, in the driver's table. The phases are explained in [`crate::state`].
 #[derive(Debug)]

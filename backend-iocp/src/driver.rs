@@ -12,12 +12,10 @@ use bivalve_core::driver::{LeasePool, Usage};
 use bivalve_core::{Driver, Finished, Handle, Operation, OperationKey, Rejected, Resource};
 
 use crate::after::Garbage;
-use crate::call::Target;
-use crate::port::Port;
 use crate::shared::{Running, Shared};
-use crate::sockets::{self, Provider};
 use crate::state::State;
-use crate::{files, timers};
+use crate::system::{self, Port};
+use crate::timers;
 
 /// A [`Driver`] over one completion port.
 ///
@@ -49,7 +47,7 @@ use crate::{files, timers};
 /// [`threads`](Self::threads) tells how many there are left.
 pub struct IocpDriver {
     number: u32,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl IocpDriver {
@@ -63,7 +61,6 @@ impl IocpDriver {
     }
 
     /// To set other than the defaults.
-    #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -121,12 +118,9 @@ impl Builder {
     pub fn build(self) -> io::Result<IocpDriver> {
         let threads = self.threads.get();
         let port = Port::new(u32::try_from(threads).unwrap_or(u32::MAX))?;
-        let pool = LeasePool::new(self.lease_size.get(), self.lease_keep);
-        let number = Handle::next_driver();
-        let state = State::new(number, threads, Arc::clone(&pool));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         // From here on it shuts down when it is dropped, so that an error ends the threads that were started.
-        let driver = IocpDriver { number, shared: Arc::new(Shared::new(port, pool, state)) };
+        let driver = self.over(port);
         for index in 0..threads {
             let running = Running::new(&driver.shared);
             thread::Builder::new()
@@ -139,6 +133,14 @@ impl Builder {
             .spawn(move || timers::run(running.shared(), &runtime))?;
         Ok(driver)
     }
+
+    /// Without its threads.
+    pub(crate) fn over(&self, port: Port) -> IocpDriver {
+        let pool = LeasePool::new(self.lease_size.get(), self.lease_keep);
+        let number = Handle::next_driver();
+        let state = State::new(number, self.threads.get(), Arc::clone(&pool));
+        IocpDriver { number, shared: Arc::new(Shared::new(port, pool, state)) }
+    }
 }
 
 impl Driver for IocpDriver {
@@ -150,7 +152,7 @@ impl Driver for IocpDriver {
         if self.shared.lock().closed {
             return Err(was_shut_down());
         }
-        let (resource, target) = associate(resource, &self.shared.port)?;
+        let (resource, target) = system::associate(resource, &self.shared.port)?;
         let resource = Arc::new(resource);
         let handle = {
             let mut state = self.shared.lock();
@@ -243,46 +245,6 @@ impl fmt::Debug for IocpDriver {
             .field("usage", &self.usage())
             .field("threads", &self.threads())
             .finish_non_exhaustive()
-    }
-}
-
-fn associate(resource: Resource, port: &Port) -> io::Result<(Resource, Target)> {
-    use std::os::windows::io::AsRawHandle;
-
-    let kind = resource.kind();
-    let plain = |raw, skips| Target { raw, kind, skips, waits: false, provider: None, v6: false };
-    match resource {
-        Resource::File(file) => {
-            let (file, mode) = files::associate(file, port)?;
-            let raw = file.as_raw_handle() as usize;
-            let target = match mode {
-                files::Mode::Overlapped { skips } => plain(raw, skips),
-                // Its calls have ended when they return.
-                files::Mode::Synchronous => Target { waits: true, ..plain(raw, true) },
-            };
-            Ok((Resource::File(file), target))
-        }
-        Resource::Pipe(pipe) => {
-            files::associate_pipe(&pipe, port)?;
-            let target = plain(pipe.as_raw_handle() as usize, false);
-            Ok((Resource::Pipe(pipe), target))
-        }
-        Resource::TcpListener(listener) => {
-            let raw = sockets::raw(&listener);
-            let v6 = listener.local_addr()?.is_ipv6();
-            let provider = Provider::of(raw)?;
-            let skips = provider.associate(raw, port)?;
-            let target = Target { provider: Some(provider), v6, ..plain(raw, skips) };
-            Ok((Resource::TcpListener(listener), target))
-        }
-        Resource::TcpStream(stream) => {
-            let raw = sockets::raw(&stream);
-            let provider = Provider::of(raw)?;
-            let skips = provider.associate(raw, port)?;
-            let target = Target { provider: Some(provider), ..plain(raw, skips) };
-            Ok((Resource::TcpStream(stream), target))
-        }
-        _ => Err(io::Error::new(io::ErrorKind::Unsupported, "a completion port takes files, pipes and TCP")),
     }
 }
 

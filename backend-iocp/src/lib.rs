@@ -68,15 +68,15 @@ mod after;
 mod call;
 mod detail;
 mod driver;
-mod files;
-mod port;
+mod packet;
 mod record;
 mod sending;
 mod shared;
-mod sockets;
 mod state;
 mod status;
 mod step;
+mod sync;
+mod system;
 mod timers;
 
 pub use self::driver::{Builder, IocpDriver};

@@ -16,6 +16,7 @@ pub(crate) struct Position {
 }
 
 /// What is next.
+#[allow(clippy::large_enum_variant, reason = "it lives on the stack, from the preparation to the call")]
 pub(crate) enum Next {
     /// So many buffers of memory.
     Bytes([WSABUF; VECTOR], usize),

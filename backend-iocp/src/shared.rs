@@ -1,7 +1,7 @@
 //! What the driver and its threads share: the port, the state behind its lock, and the loops.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use bivalve_core::driver::LeasePool;
@@ -9,11 +9,13 @@ use tokio::sync::Notify;
 use windows_sys::Win32::System::IO::OVERLAPPED_ENTRY;
 
 use crate::after::After;
-use crate::port::{BATCH, Packet, Port};
+use crate::packet::{BATCH, Packet};
 use crate::state::{State, Work};
+use crate::sync::{Mutex, MutexGuard};
+use crate::system::Port;
 
 /// Calls that a thread makes in a row for one operation and those behind it. Then the others have their turn.
-const TURN: usize = 32;
+const TURN: usize = if cfg!(bivalve_loom) { 2 } else { 32 };
 
 /// Owned by the driver and by each of its threads. The threads end when the driver was shut down and the kernel has no
 /// call any more; then this goes, and the records with it.
@@ -72,7 +74,7 @@ impl Shared {
                 // of the arena in `self.state`, which lives as long as `self`.
                 match unsafe { Packet::from_entry(entry) } {
                     Some(Packet::Landed(record)) => {
-                        self.with(|state, after| ((), state.packet(record, after)))
+                        self.with(|state, after| ((), state.packet(record, after)));
                     }
                     Some(Packet::Exit) => exits += 1,
                     None => {}

@@ -3,9 +3,10 @@
 use bivalve_core::CompletionStatus;
 use windows_sys::Win32::Foundation::{
     ERROR_CONNECTION_ABORTED, ERROR_NETNAME_DELETED, ERROR_NO_SYSTEM_RESOURCES, ERROR_SEM_TIMEOUT, NTSTATUS,
-    RtlNtStatusToDosError,
 };
 use windows_sys::Win32::Networking::WinSock::{WSAECONNABORTED, WSAECONNRESET, WSAENOBUFS};
+
+use crate::system;
 
 /// How a system call ended: bytes, and a Win32 or Winsock code, 0 for success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,9 +34,7 @@ impl Landed {
         if status >= 0 {
             return Self::success(bytes);
         }
-        // SAFETY: a pure function of its argument; no memory is involved.
-        let code = unsafe { RtlNtStatusToDosError(status) };
-        Self { bytes, code }
+        Self { bytes, code: system::code(status) }
     }
 
     pub(crate) fn status(self) -> CompletionStatus {

@@ -16,7 +16,7 @@ use crate::sending::Next;
 use crate::status::Landed;
 
 /// Untaken items of one `ReceiveMany`.
-const RECEIVE_AHEAD: usize = 8;
+const RECEIVE_AHEAD: usize = if cfg!(bivalve_loom) { 2 } else { 8 };
 
 /// Untaken connections of one `AcceptMany`.
 const ACCEPT_AHEAD: usize = 16;

@@ -58,15 +58,18 @@ impl Timers {
 
 /// The thread: a Tokio runtime of its own, so that timers need nothing of the caller's and fire in any program.
 pub(crate) fn run(shared: &Arc<Shared>, runtime: &tokio::runtime::Runtime) {
-    runtime.block_on(async {
-        while let Some(next) = shared.fire_timers() {
-            match next {
-                // Whether the bell rang or the time is up: the deadlines are looked at again.
-                Some(deadline) => drop(timeout_at(deadline.into(), shared.bell.notified()).await),
-                None => shared.bell.notified().await,
-            }
+    runtime.block_on(serve(shared));
+}
+
+/// Ends timers until the shutdown.
+pub(crate) async fn serve(shared: &Shared) {
+    while let Some(next) = shared.fire_timers() {
+        match next {
+            // Whether the bell rang or the time is up: the deadlines are looked at again.
+            Some(deadline) => drop(timeout_at(deadline.into(), shared.bell.notified()).await),
+            None => shared.bell.notified().await,
         }
-    });
+    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ const BROKEN: Completion = Completion::failure(CompletionStatus::BROKEN_PIPE);
 fn read_all(mut peer: TcpStream) -> std::thread::JoinHandle<Vec<u8>> {
     std::thread::spawn(move || {
         let mut all = Vec::new();
-        peer.read_to_end(&mut all).unwrap();
+        peer.read_to_end(&mut all).expect("it is read to the end");
         all
     })
 }

@@ -19,7 +19,7 @@ fn mixed_traffic_leaves_nothing_behind() {
 
 fn resident_bytes() -> usize {
     let mut counters = PROCESS_MEMORY_COUNTERS::default();
-    let size = size_of::<PROCESS_MEMORY_COUNTERS>() as u32;
+    let size = u32::try_from(size_of::<PROCESS_MEMORY_COUNTERS>()).expect("it is small");
     // SAFETY: `counters` is ours, of the size that is passed, and outlives the call; the pseudo handle needs no closing.
     let done = unsafe { K32GetProcessMemoryInfo(GetCurrentProcess(), &raw mut counters, size) };
     assert!(done != 0, "the system tells a process's memory");

@@ -13,9 +13,9 @@ use super::{State, Work};
 use crate::after::{After, Garbage};
 use crate::call::{Call, Target};
 use crate::detail::{Detail, Pause, Phase, Stage};
-use crate::sockets;
 use crate::status::Landed;
 use crate::step::{self, Plan, Sending, Verdict};
+use crate::system;
 
 impl State {
     /// Leads an operation on, and after its end the next of its lane, until a call is to be made.
@@ -60,7 +60,7 @@ impl State {
 
     /// A call has ended.
     pub(super) fn landed(&mut self, key: OperationKey, landed: Landed, after: &mut After) -> Work {
-        let Some(detail) = self.operations.get_mut(key) else { return None };
+        let detail = self.operations.get_mut(key)?;
         let handle = detail.handle();
         self.calls -= 1;
         detail.record.take().into_iter().for_each(|record| self.records.put_back(record));
@@ -182,7 +182,7 @@ impl State {
         let detail = self.operations.get(key);
         let listener = detail.and_then(Detail::handle).and_then(|handle| self.entry_ref(handle));
         let target = Target {
-            raw: sockets::raw(&stream),
+            raw: system::raw(&stream),
             kind: ResourceKind::Stream,
             skips: detail.is_some_and(|detail| detail.skips),
             waits: false,
@@ -213,7 +213,7 @@ impl State {
         let entry = detail.handle().and_then(|handle| self.entry_ref(handle));
         let raw = match (entry, &detail.stream) {
             (Some(entry), _) => entry.target.raw,
-            (None, Some(connecting)) => sockets::raw(connecting),
+            (None, Some(connecting)) => system::raw(connecting),
             // A posted packet comes anyhow.
             (None, None) => return,
         };

@@ -1,5 +1,7 @@
 //! Files and pipes: how they come to the port, and what is called on them.
 
+#![allow(clippy::cast_possible_truncation, reason = "sizes of structures, which Windows takes in 32 bits")]
+
 use std::fs::File;
 use std::io;
 use std::os::windows::fs::FileExt;
@@ -14,7 +16,6 @@ use windows_sys::Wdk::Storage::FileSystem::{
 };
 use windows_sys::Win32::Foundation::{
     ERROR_ACCESS_DENIED, ERROR_IO_PENDING, ERROR_MORE_DATA, HANDLE, INVALID_HANDLE_VALUE,
-    RtlNtStatusToDosError,
 };
 use windows_sys::Win32::Storage::FileSystem::{
     FILE_FLAG_NO_BUFFERING, FILE_FLAG_OVERLAPPED, FILE_FLAG_SEQUENTIAL_SCAN, FILE_FLAG_WRITE_THROUGH,
@@ -24,8 +25,8 @@ use windows_sys::Win32::Storage::FileSystem::{
 use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
 use windows_sys::Win32::System::WindowsProgramming::PUBLIC_OBJECT_BASIC_INFORMATION;
 
+use super::port::{self, Port};
 use crate::call::Outcome;
-use crate::port::{self, Port};
 use crate::record::RecordRef;
 use crate::status::Landed;
 
@@ -172,9 +173,7 @@ fn check(status: i32) -> io::Result<()> {
     if status >= 0 {
         return Ok(());
     }
-    // SAFETY: a pure function of its argument; no memory is involved.
-    let code = unsafe { RtlNtStatusToDosError(status) };
-    Err(io::Error::from_raw_os_error(code.cast_signed()))
+    Err(io::Error::from_raw_os_error(super::code(status).cast_signed()))
 }
 
 fn unsupported(text: &str) -> io::Error {

@@ -1,5 +1,10 @@
 //! Sockets: how they come to the port, and what is called on them.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "sizes of structures, 16 buffers, and a word that is a SOCKET"
+)]
+
 use std::ffi::c_void;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -18,9 +23,9 @@ use windows_sys::Win32::Networking::WinSock::{
 use windows_sys::Win32::Storage::FileSystem::GetFileSizeEx;
 use windows_sys::core::GUID;
 
+use super::files;
+use super::port::{self, Port};
 use crate::call::Outcome;
-use crate::files;
-use crate::port::{self, Port};
 use crate::record::{ADDRESS_BYTES, RecordRef};
 use crate::status::Landed;
 

@@ -15,28 +15,14 @@ use windows_sys::Win32::System::WindowsProgramming::{
     FILE_SKIP_COMPLETION_PORT_ON_SUCCESS, FILE_SKIP_SET_EVENT_ON_HANDLE,
 };
 
+use crate::packet::{BATCH, KEY_EXIT, KEY_OPERATION};
 use crate::record::RecordRef;
 use crate::status::Landed;
-
-/// Packets taken at once.
-pub(crate) const BATCH: usize = 64;
 
 #[derive(Debug)]
 pub(crate) struct Port {
     handle: OwnedHandle,
 }
-
-/// What a packet is about.
-#[derive(Debug)]
-pub(crate) enum Packet {
-    /// The thread that takes it ends.
-    Exit,
-    /// The call with this record has ended.
-    Landed(RecordRef),
-}
-
-const KEY_OPERATION: usize = 0;
-const KEY_EXIT: usize = 1;
 
 impl Port {
     pub(crate) fn new(threads: u32) -> io::Result<Self> {
@@ -86,20 +72,6 @@ impl Port {
     }
 }
 
-impl Packet {
-    /// # Safety
-    ///
-    /// Every pointer that comes through the port must be that of a record whose arena is alive: nobody but this driver
-    /// starts overlapped operations on what is associated with it.
-    pub(crate) unsafe fn from_entry(entry: &OVERLAPPED_ENTRY) -> Option<Self> {
-        if entry.lpCompletionKey == KEY_EXIT {
-            return Some(Self::Exit);
-        }
-        // SAFETY: as the caller promises.
-        unsafe { RecordRef::from_overlapped(entry.lpOverlapped) }.map(Self::Landed)
-    }
-}
-
 /// Calls that succeed at once post no packet from now on; whether the system agreed.
 pub(crate) fn skip_on_success(resource: HANDLE) -> bool {
     let modes = FILE_SKIP_COMPLETION_PORT_ON_SUCCESS | FILE_SKIP_SET_EVENT_ON_HANDLE;
@@ -108,7 +80,7 @@ pub(crate) fn skip_on_success(resource: HANDLE) -> bool {
 }
 
 /// Asks the kernel to end the call with this record. Its packet still comes; nothing happens if it is on its way.
-pub(crate) fn cancel(resource: HANDLE, record: RecordRef) {
+pub(crate) fn cancel(resource: usize, record: RecordRef) {
     // SAFETY: the caller's lock keeps the record from being used for another call, and the resource open.
-    unsafe { CancelIoEx(resource, record.overlapped()) };
+    unsafe { CancelIoEx(resource as HANDLE, record.overlapped()) };
 }
