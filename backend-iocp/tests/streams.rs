@@ -1,11 +1,17 @@
 //! TCP: accept, connect, receive, send, shutdown.
 #![cfg(windows)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "so fails a test; its data are of any value"
+)]
 
 mod support;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::task::Poll;
 
 use bivalve_core::{CompletionStatus, DriverExt, EntityChunk, FileRange, OwnedHandle};
 use bytes::{Bytes, BytesMut};
@@ -201,6 +207,24 @@ fn a_stream_of_leases_brings_everything_and_ends() {
         assert!(received == data);
         drop(writer.join());
         assert_eq!(driver.usage().leases, 0);
+    });
+}
+
+#[test]
+fn an_idle_connection_owns_no_buffer() {
+    run(|driver| async move {
+        let (stream, mut peer) = pair(&driver);
+        let mut pieces = driver.receive_many(&stream);
+        for _ in 0..2 {
+            let idle = std::future::poll_fn(|task| Poll::Ready(pieces.poll_next(task).is_pending())).await;
+            assert!(idle, "nothing was sent");
+            assert_eq!(driver.usage().leases, 0);
+            peer.write_all(b"abc").unwrap();
+            let piece = pieces.next().await.unwrap().unwrap();
+            assert_eq!((&piece[..], driver.usage().leases), (&b"abc"[..], 1));
+            drop(piece);
+            assert_eq!(driver.usage().leases, 0);
+        }
     });
 }
 
