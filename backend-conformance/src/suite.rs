@@ -48,6 +48,8 @@ macro_rules! suite {
             outcomes_outlive_their_handle,
             handles_come_and_go,
             a_released_handle_stays_open,
+            a_closed_stream_does_not_linger,
+            a_stream_that_is_to_be_reset_is_reset,
         );
         $crate::group!(#[cfg(target_os = "linux")] $backend, disk:
             a_full_device_takes_nothing,

@@ -189,9 +189,9 @@ impl Io {
             Self::TcpStream(stream) => moving(
                 room,
                 || match slices {
-                    // Not `writev`, which cannot be told to do without SIGPIPE.
                     [one] => stream.try_write(one),
-                    _ => stream.try_write_vectored(slices),
+                    // `writev` cannot be told to do without SIGPIPE.
+                    _ => SockRef::from(stream).send_vectored_with_flags(slices, sys::NO_SIGNAL),
                 },
                 |attempt| stream.try_io(Interest::WRITABLE, attempt),
             ),

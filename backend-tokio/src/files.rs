@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::thread;
 
 use bivalve_core::driver::OperationTable;
 use bivalve_core::{Completion, CompletionStatus, Handle, Operation, OperationKey};
@@ -85,6 +86,11 @@ impl Jobs {
         place.is_none_or(|place| self.unborn.swap_remove(place).1)
     }
 
+    /// Workers in Tokio's queue, for which it had no thread.
+    fn stranded(&self) -> usize {
+        self.unborn.iter().filter(|(_, counted)| !counted).count()
+    }
+
     /// What was queued has been cancelled.
     pub(crate) fn shut_down(&mut self) {
         self.closed = true;
@@ -99,6 +105,16 @@ impl Jobs {
 /// Other workers do its jobs; if there are none, the jobs end (rule 7).
 pub(crate) fn start(shared: &Arc<Shared>) {
     let mut state = shared.lock();
+    if state.jobs.stranded() >= MOST_WORKERS {
+        drop(state);
+        // Tokio keeps each one that it has no thread for. No more of them pile up: a thread of our own tells whether there
+        // are threads again.
+        if thread::Builder::new().spawn(|| {}).is_err() {
+            shared.change(State::give_up_worker);
+            return;
+        }
+        state = shared.lock();
+    }
     state.jobs.started += 1;
     let number = state.jobs.started;
     state.jobs.unborn.push((number, true));
@@ -214,6 +230,11 @@ impl State {
             return;
         };
         *counted = false;
+        self.give_up_worker(after);
+    }
+
+    /// A worker that was counted is not there. Other workers do its jobs; if there are none, the jobs end.
+    fn give_up_worker(&mut self, after: &mut Aftermath) {
         self.jobs.workers -= 1;
         if self.jobs.workers > 0 {
             return;

@@ -8,6 +8,7 @@ use std::{io, net};
 use bivalve_core::driver::{Direction, ResourceKind};
 use bivalve_core::{OperationKey, Resource};
 use io_uring::types::Fd;
+use socket2::SockRef;
 
 /// A descriptor that is associated, and who uses it.
 pub(crate) struct Entry {
@@ -65,6 +66,19 @@ impl Entry {
         match direction {
             Direction::In => &mut self.incoming,
             Direction::Out => &mut self.outgoing,
+        }
+    }
+
+    /// From here on closing does not block (`Driver::close`), whatever option was set through `inspect`: what is in the
+    /// socket's buffer leaves in the background. To linger for no time at all is to reset the connection, and stays.
+    pub(crate) fn linger_not(&self) {
+        let socket = match &*self.resource {
+            Resource::TcpStream(stream) => SockRef::from(stream),
+            // Others have nothing to linger for.
+            _ => return,
+        };
+        if socket.linger().is_ok_and(|linger| linger.is_some_and(|time| !time.is_zero())) {
+            let _ = socket.set_linger(None);
         }
     }
 

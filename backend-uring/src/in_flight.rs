@@ -107,27 +107,40 @@ impl Default for Scratch {
     }
 }
 
-/// Scratches that are not used at the moment.
+/// Memory that is not used at the moment.
 #[derive(Default)]
-#[allow(clippy::vec_box, reason = "an operation takes the box as it is; what is in there must not move")]
-pub(crate) struct Spare(Vec<Box<Scratch>>);
+pub(crate) struct Spare {
+    #[allow(clippy::vec_box, reason = "an operation takes the box as it is; what is in there must not move")]
+    scratches: Vec<Box<Scratch>>,
+    /// Apart from the scratches: they are large, and a timer that takes a scratch has no use for one.
+    pieces: Vec<BytesMut>,
+}
 
 impl Spare {
     pub(crate) fn take(&mut self) -> Box<Scratch> {
-        self.0.pop().unwrap_or_default()
+        self.scratches.pop().unwrap_or_default()
     }
 
-    /// Pieces of files are large: a few are kept, for the few that are sent at one moment.
-    pub(crate) fn keep(&mut self, scratch: Box<Scratch>) {
-        let most = if scratch.piece.capacity() == 0 { SPARE } else { SPARE_WITH_PIECE };
-        if self.0.len() < most {
-            self.0.push(scratch);
+    /// Empty, and perhaps with room from an earlier use.
+    pub(crate) fn take_piece(&mut self) -> BytesMut {
+        self.pieces.pop().unwrap_or_default()
+    }
+
+    pub(crate) fn keep(&mut self, mut scratch: Box<Scratch>) {
+        let mut piece = std::mem::take(&mut scratch.piece);
+        if piece.capacity() > 0 && self.pieces.len() < PIECES {
+            piece.clear();
+            self.pieces.push(piece);
+        }
+        if self.scratches.len() < SCRATCHES {
+            self.scratches.push(scratch);
         }
     }
 }
 
-const SPARE: usize = 256;
-const SPARE_WITH_PIECE: usize = 8;
+const SCRATCHES: usize = 256;
+/// For the few files that are sent at one moment.
+const PIECES: usize = 8;
 
 impl InFlight {
     pub(crate) fn new(operation: Operation) -> Self {
@@ -184,5 +197,22 @@ pub(crate) fn without_buffer(operation: &Operation) -> Finished {
 impl Scratch {
     pub(crate) fn address(&mut self, address: SocketAddr) -> &SockAddr {
         self.address.insert(SockAddr::from(address))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timer_does_not_pin_a_piece_of_a_file() {
+        let mut spare = Spare::default();
+        for _ in 0..PIECES + 1 {
+            let scratch = Box::new(Scratch { piece: BytesMut::with_capacity(1024), ..Scratch::default() });
+            spare.keep(scratch);
+        }
+        assert_eq!((spare.scratches.len(), spare.pieces.len()), (PIECES + 1, PIECES));
+        assert_eq!(spare.take().piece.capacity(), 0);
+        assert_eq!(spare.take_piece().capacity(), 1024);
     }
 }

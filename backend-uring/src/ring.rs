@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{self, Poll};
 use std::time::Duration;
 
@@ -32,8 +33,14 @@ impl Ring {
         // SAFETY: it is open and nobody else's.
         let event = unsafe { OwnedFd::from_raw_fd(event) };
         ring.submitter().register_eventfd(event.as_raw_fd())?;
-        // SAFETY: the `AsyncFd` owns the descriptor, which stays the same and open until it is dropped.
-        let event = unsafe { AsyncFd::register_with_interest(event, Interest::READABLE) }?;
+        let register = AssertUnwindSafe(|| {
+            // SAFETY: the `AsyncFd` owns the descriptor, which stays the same and open until it is dropped.
+            unsafe { AsyncFd::register_with_interest(event, Interest::READABLE) }
+        });
+        // Tokio panics where the runtime has no I/O driver.
+        let event = catch_unwind(register).map_err(|_| {
+            io::Error::other("the Tokio runtime has no I/O driver: build it with enable_all()")
+        })??;
         Ok(Self { ring, event })
     }
 

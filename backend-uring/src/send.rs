@@ -105,6 +105,9 @@ fn next_of_file(
     progress.stage = Stage::Reading;
     let scratch = scratch.get_or_insert_with(|| spare.take());
     let piece = &mut scratch.piece;
+    if piece.capacity() == 0 {
+        *piece = spare.take_piece();
+    }
     piece.clear();
     piece.reserve(PIECE);
     let len = u32::try_from(left.min(PIECE as u64)).unwrap_or(u32::MAX);

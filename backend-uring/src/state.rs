@@ -189,6 +189,7 @@ impl State {
         if std::mem::replace(&mut entry.closing, true) {
             return false;
         }
+        entry.linger_not();
         let mut keys: Vec<OperationKey> = entry.queue(Direction::In).iter().copied().collect();
         keys.extend(entry.queue(Direction::Out).iter());
         // From the back, so that none starts only to be cancelled.
@@ -255,6 +256,7 @@ impl State {
         };
         if on && in_flight.place == Place::Paused {
             in_flight.pause = Pause::No;
+            in_flight.unfound = 0;
             in_flight.place = Place::Queued;
             self.queue.push_back(key);
         }
@@ -266,6 +268,11 @@ impl State {
         if !self.turn.as_ref().is_some_and(|turn| turn.will_wake(waker)) {
             fx.stale.extend(self.turn.replace(waker.clone()));
         }
+    }
+
+    /// The turn will run again by itself: nobody needs to wake it.
+    pub(crate) fn will_turn(&mut self) {
+        self.scheduled = true;
     }
 
     /// Whether the turn has something to do.

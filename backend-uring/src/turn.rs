@@ -72,16 +72,21 @@ impl Turn {
                 self.ring.enter()?;
             }
             self.drain();
+            // Files were system calls of some length. Who is woken now has its turn before the ring is looked at again: it
+            // mostly brings work, and until then no event is needed.
+            let give_way = files == FILES || !self.fx.wakers.is_empty();
             let (drained, has_work) = {
-                let state = self.shared.lock();
+                let mut state = self.shared.lock();
+                if give_way {
+                    state.will_turn();
+                }
                 (state.is_drained(), state.has_work() || self.waiting.is_some())
             };
             self.fx.apply();
             if drained {
                 return Poll::Ready(Ok(()));
             }
-            if files == FILES {
-                // Those were system calls of some length.
+            if give_way {
                 break;
             }
             if !has_work {

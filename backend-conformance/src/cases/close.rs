@@ -2,9 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use bivalve_core::{CompletionStatus, DriverExt};
 use bytes::Bytes;
+use socket2::SockRef;
 
 use crate::Trial;
 use crate::support::{
@@ -165,4 +167,28 @@ pub async fn a_released_handle_stays_open(trial: Trial) {
 fn end_of(mut stream: TcpStream) {
     let mut buffer = vec![0; 1 << 16];
     while stream.read(&mut buffer).is_ok_and(|bytes| bytes > 0) {}
+}
+
+/// Closing blocks nobody, whatever option was set (rule 5): a stream that was to linger does so no more. Seen through a
+/// second descriptor of the same socket.
+pub async fn a_closed_stream_does_not_linger(trial: Trial) {
+    let left = lingering_after_close(&trial, Duration::from_secs(30)).await;
+    assert_eq!(left, None);
+}
+
+/// To linger for no time is how a connection is reset, and is left alone.
+pub async fn a_stream_that_is_to_be_reset_is_reset(trial: Trial) {
+    let left = lingering_after_close(&trial, Duration::ZERO).await;
+    assert_eq!(left, Some(Duration::ZERO));
+}
+
+async fn lingering_after_close(trial: &Trial, time: Duration) -> Option<Duration> {
+    let (ours, theirs) = std_pair();
+    let witness = ours.try_clone().unwrap();
+    let stream = trial.driver.attach(ours).unwrap();
+    SockRef::from(&witness).set_linger(Some(time)).unwrap();
+    drop(stream);
+    until("the stream to be closed", || trial.driver.usage().is_idle()).await;
+    drop(theirs);
+    SockRef::from(&witness).linger().unwrap()
 }

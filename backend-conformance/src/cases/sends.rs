@@ -162,6 +162,8 @@ pub async fn nothing_follows_half_a_send(trial: Trial) {
     assert_eq!(second.await.completion, Completion::failure(CompletionStatus::BROKEN_PIPE));
     let later = trial.driver.send(&stream, vec!["HTTP/1.1 200 THIRD".into()]).await.completion;
     assert_eq!(later, Completion::failure(CompletionStatus::BROKEN_PIPE));
+    let shutdown = trial.driver.shutdown(&stream).await.completion;
+    assert_eq!(shutdown, Completion::failure(CompletionStatus::BROKEN_PIPE), "it would look whole");
     drop(stream);
     let read = peer(move || {
         let mut all = Vec::new();

@@ -7,4 +7,4 @@ mod imp;
 #[path = "windows.rs"]
 mod imp;
 
-pub(crate) use self::imp::{Local, SHORT_IS_ALL, connect_goes_on, read_at, status, write_at};
+pub(crate) use self::imp::{Local, NO_SIGNAL, SHORT_IS_ALL, connect_goes_on, read_at, status, write_at};

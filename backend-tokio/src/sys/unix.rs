@@ -31,6 +31,13 @@ pub(crate) const SHORT_IS_ALL: bool = cfg!(any(
     target_os = "openbsd",
 ));
 
+/// For sends: a peer that is gone is an error, and no signal that ends the process. Apple's sockets have an option instead,
+/// which `std` sets.
+#[cfg(not(target_vendor = "apple"))]
+pub(crate) const NO_SIGNAL: libc::c_int = libc::MSG_NOSIGNAL;
+#[cfg(target_vendor = "apple")]
+pub(crate) const NO_SIGNAL: libc::c_int = 0;
+
 pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     file.read_at(buffer, offset)
 }
@@ -152,10 +159,7 @@ impl Local {
         match self {
             Self::Stream(stream) => moving(
                 room,
-                || match slices {
-                    [one] => stream.try_write(one),
-                    _ => stream.try_write_vectored(slices),
-                },
+                || SockRef::from(stream).send_vectored_with_flags(slices, NO_SIGNAL),
                 |attempt| stream.try_io(Interest::WRITABLE, attempt),
             ),
             // No guess for a pipe: one that has room for less than `PIPE_BUF` is not writable, and not full either.

@@ -15,6 +15,9 @@ use crate::endpoint::Io;
 /// Readiness comes back only after an operation has said that it would block.
 pub(crate) const SHORT_IS_ALL: bool = false;
 
+/// There are no signals.
+pub(crate) const NO_SIGNAL: i32 = 0;
+
 pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     file.seek_read(buffer, offset)
 }

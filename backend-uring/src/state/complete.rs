@@ -299,6 +299,7 @@ impl State {
         }
         if let Some(in_flight) = self.operations.get_mut(key) {
             in_flight.pause = Pause::No;
+            in_flight.unfound = 0;
         }
         self.queue.push_back(key);
     }
@@ -309,6 +310,7 @@ impl State {
         let Some(in_flight) = self.operations.get_mut(key) else { return };
         if empty {
             in_flight.pause = Pause::No;
+            in_flight.unfound = 0;
             self.queue.push_back(key);
         } else {
             in_flight.pause = pause;

@@ -66,6 +66,16 @@ impl<T> Slots<T> {
         }
     }
 
+    /// Drops a value where it is; its index is used again, its generation is spent.
+    pub fn discard(&mut self, index: u32, generation: u32) {
+        let slot = self.slots.get_mut(index as usize).filter(|slot| slot.generation == generation);
+        if let Some(slot) = slot.filter(|slot| matches!(slot.content, Content::Used(_))) {
+            slot.generation = generation.wrapping_add(1);
+            self.len -= 1;
+            slot.content = Content::Free { next: self.free.replace(index) };
+        }
+    }
+
     /// The generation of the value that is at an index now.
     #[must_use]
     pub fn generation(&self, index: u32) -> Option<u32> {
@@ -128,6 +138,11 @@ mod tests {
         let (again, next) = slots.insert('b');
         assert_eq!((again, next), (index, generation + 1));
         assert_eq!((slots.get(index, generation), slots.get(index, next)), (None, Some(&'b')));
+        slots.discard(index, generation);
+        assert_eq!(slots.len(), 1, "it was spent");
+        slots.discard(again, next);
+        slots.discard(again, next);
+        assert_eq!((slots.len(), slots.insert('c')), (0, (index, next + 1)));
     }
 
     #[test]

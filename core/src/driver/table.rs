@@ -102,7 +102,7 @@ impl<T> OperationTable<T> {
         let Some(entry) = self.entry(key) else { return Err(finished) };
         debug_assert!(entry.detail.is_none(), "finish comes after take");
         if entry.abandoned {
-            self.entries.remove(key.index(), key.generation());
+            self.entries.discard(key.index(), key.generation());
             return Err(finished);
         }
         entry.ended = true;
@@ -132,7 +132,7 @@ impl<T> OperationTable<T> {
         let entry = self.entry(key)?;
         debug_assert!(entry.detail.is_none(), "end comes after take");
         if entry.abandoned {
-            self.entries.remove(key.index(), key.generation());
+            self.entries.discard(key.index(), key.generation());
             return None;
         }
         entry.ended = true;
@@ -154,7 +154,8 @@ impl<T> OperationTable<T> {
         };
         match entry.finished.take() {
             Some(finished) => {
-                *stale = self.entries.remove(key.index(), key.generation()).and_then(|entry| entry.waker);
+                *stale = entry.waker.take();
+                self.entries.discard(key.index(), key.generation());
                 Poll::Ready(finished)
             }
             None => {
@@ -178,7 +179,8 @@ impl<T> OperationTable<T> {
             return Poll::Ready(Some(item));
         }
         if entry.ended {
-            *stale = self.entries.remove(key.index(), key.generation()).and_then(|entry| entry.waker);
+            *stale = entry.waker.take();
+            self.entries.discard(key.index(), key.generation());
             return Poll::Ready(None);
         }
         entry.wake_later(task, stale);
@@ -194,7 +196,7 @@ impl<T> OperationTable<T> {
         unheard.extend(entry.finished.take());
         let waker = entry.waker.take();
         if !running {
-            self.entries.remove(key.index(), key.generation());
+            self.entries.discard(key.index(), key.generation());
         }
         Abandoned { running, unheard, waker }
     }
