@@ -51,6 +51,11 @@
 //!
 //! The workstation editions of Windows run two `TransmitFile` at once in the whole system; others wait their turn.
 //!
+//! # Tests
+//!
+//! What threads meet at is modelled: loom runs the driver, over a kernel of some lines of Rust, in every order of events
+//! with up to three preemptions (`cargo xtask test loom`). What Windows does is tested where the driver runs.
+//!
 //! # Wine
 //!
 //! The tests run under Wine 8 as well. There a receive of 0 bytes waits for data, and
