@@ -100,6 +100,13 @@ codes! {
         AUTH = 0 HttpRequestInfoTypeAuth,
         CHANNEL_BIND = 1 HttpRequestInfoTypeChannelBind,
         SSL_PROTOCOL = 2 HttpRequestInfoTypeSslProtocol,
+        SSL_TOKEN_BINDING_DRAFT = 3 HttpRequestInfoTypeSslTokenBindingDraft,
+        SSL_TOKEN_BINDING = 4 HttpRequestInfoTypeSslTokenBinding,
+        REQUEST_TIMING = 5 HttpRequestInfoTypeRequestTiming,
+        TCP_INFO_V0 = 6 HttpRequestInfoTypeTcpInfoV0,
+        REQUEST_SIZING = 7 HttpRequestInfoTypeRequestSizing,
+        QUIC_STATS = 8 HttpRequestInfoTypeQuicStats,
+        TCP_INFO_V1 = 9 HttpRequestInfoTypeTcpInfoV1,
     }
 
     /// What an addition to a response is.

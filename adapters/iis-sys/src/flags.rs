@@ -94,6 +94,11 @@ flags! {
     HTTP_REQUEST_FLAG_HTTP3 = 0x8, "It came over HTTP/3.";
 }
 
+// How `HTTP_MULTIPLE_KNOWN_HEADERS` are sent.
+flags! {
+    HTTP_RESPONSE_INFO_FLAGS_PRESERVE_ORDER = 0x1, "In the order of the list.";
+}
+
 /// The default argument of `IHttpResponse::DisableKernelCache`.
 pub const DISABLE_KERNEL_CACHE_REASON: u32 = 9;
 /// The default level of `IHttpTraceContext::QuickTrace`.

@@ -10,8 +10,8 @@
 /// }
 /// ```
 ///
-/// A number that is wrong for the target does not compile. There is no padding that could matter: nobody compares
-/// records, and [`zeroed`](crate::records::HTTP_VERSION::zeroed) is how to start one.
+/// A number that is wrong for the target does not compile. A record begins as `zeroed`, as the users of the headers
+/// do it.
 macro_rules! record {
     (
         $(#[$about:meta])*

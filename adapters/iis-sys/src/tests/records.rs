@@ -137,6 +137,13 @@ fn the_codes_are_those_of_windows_sys() {
             AUTH HttpRequestInfoTypeAuth,
             CHANNEL_BIND HttpRequestInfoTypeChannelBind,
             SSL_PROTOCOL HttpRequestInfoTypeSslProtocol,
+            SSL_TOKEN_BINDING_DRAFT HttpRequestInfoTypeSslTokenBindingDraft,
+            SSL_TOKEN_BINDING HttpRequestInfoTypeSslTokenBinding,
+            REQUEST_TIMING HttpRequestInfoTypeRequestTiming,
+            TCP_INFO_V0 HttpRequestInfoTypeTcpInfoV0,
+            REQUEST_SIZING HttpRequestInfoTypeRequestSizing,
+            QUIC_STATS HttpRequestInfoTypeQuicStats,
+            TCP_INFO_V1 HttpRequestInfoTypeTcpInfoV1,
         }
         HTTP_RESPONSE_INFO_TYPE {
             MULTIPLE_KNOWN_HEADERS HttpResponseInfoTypeMultipleKnownHeaders,
@@ -236,6 +243,7 @@ fn the_flags_and_errors_are_those_of_windows_sys() {
         HTTP_SEND_RESPONSE_FLAG_PROCESS_RANGES, HTTP_SEND_RESPONSE_FLAG_OPAQUE,
         HTTP_SEND_RESPONSE_FLAG_GOAWAY, HTTP_REQUEST_FLAG_MORE_ENTITY_BODY_EXISTS,
         HTTP_REQUEST_FLAG_IP_ROUTED, HTTP_REQUEST_FLAG_HTTP2, HTTP_REQUEST_FLAG_HTTP3,
+        HTTP_RESPONSE_INFO_FLAGS_PRESERVE_ORDER,
     }
     same! { records is WinSock; AF_INET, AF_INET6 }
     same! {
