@@ -26,9 +26,10 @@ use self::stand::{Stand, Task, assert_spent, block_on, model, outcome};
 use crate::IocpDriver;
 use crate::system::{Kernel, Manner, Supply};
 
-const PACKETS: Manner = Manner { skips: false, dawdles: false };
-const SKIPS: Manner = Manner { skips: true, dawdles: false };
-const DAWDLES: Manner = Manner { skips: false, dawdles: true };
+const PACKETS: Manner = Manner { skips: false, dawdles: false, leaks: false };
+const SKIPS: Manner = Manner { skips: true, ..PACKETS };
+const DAWDLES: Manner = Manner { dawdles: true, ..PACKETS };
+const LEAKS: Manner = Manner { leaks: true, ..PACKETS };
 
 const HELLO: Supply = Supply::Bytes(b'h', 5);
 
@@ -239,6 +240,30 @@ fn sends_of_two_threads_do_not_mix() {
         other.join().expect("it was sent");
         let wire = stand.kernel.wire();
         assert!(wire == b"abcd" || wire == b"cdab", "{wire:?}");
+        drop(stream);
+        stand.end();
+    });
+}
+
+#[test]
+fn nothing_follows_half_a_send() {
+    model(|| {
+        let stand = Stand::new(1, LEAKS);
+        let stream = stand.stream();
+        let peer = stand.peer([Supply::Room(1), Supply::Room(9), Supply::Room(9)]);
+        let first = stand.driver.send(&stream, vec!["ab".into()]);
+        let second = stand.driver.send(&stream, vec!["cd".into()]);
+        first.cancel();
+        let (first, second) = (block_on(first).completion, block_on(second).completion);
+        peer.join().expect("it has taken what there was");
+        let wire = stand.kernel.wire();
+        match (first.is_success(), second.is_success()) {
+            (true, _) => assert_eq!(wire, b"abcd"),
+            // It was cancelled before anything of it was with the kernel.
+            (false, true) => assert_eq!(wire, b"cd"),
+            (false, false) => assert!(b"ab".starts_with(&wire) && wire.len() >= first.bytes(), "{wire:?}"),
+        }
+        assert!(second.is_success() || second.status() == CompletionStatus::BROKEN_PIPE, "{second:?}");
         drop(stream);
         stand.end();
     });

@@ -45,6 +45,8 @@ pub(crate) struct Manner {
     pub(crate) skips: bool,
     /// Not when they are cancelled, but when something comes for them: as a device that cannot be hurried.
     pub(crate) dawdles: bool,
+    /// With a byte sent that nobody is told of, when they are cancelled.
+    pub(crate) leaks: bool,
 }
 
 #[derive(Default)]
@@ -161,7 +163,11 @@ pub(crate) fn cancel(resource: usize, record: RecordRef) {
     let mut inside = kernel.lock();
     let found = inside.flying.iter().position(|request| request.record == record);
     if let Some(index) = found.filter(|_| !kernel.manner.dawdles) {
-        inside.flying.remove(index);
+        let request = inside.flying.remove(index);
+        if kernel.manner.leaks {
+            inside.room.push_front(1);
+            inside.fulfil(&request);
+        }
         kernel.land(&mut inside, record, STATUS_CANCELLED, 0);
     }
 }
