@@ -32,9 +32,6 @@ use crate::timers;
 /// **Pipes** report the end as 0 bytes. Of a message that is longer than the receiving buffer the rest comes with the next
 /// receive; a message of 0 bytes looks like the end. Each chunk of a send is one message.
 ///
-/// **Streams** with a nonzero `SO_LINGER`: closing one may wait that long on the thread that closes it, so leave it unset.
-/// Zero, a reset on close, does not wait.
-///
 /// **What is associated belongs to the driver.** No overlapped operation may be started by other code on a duplicate of
 /// its handle: the packet would come here.
 ///

@@ -33,7 +33,7 @@
 //!    returned. The flag is looked at again before every further call.
 //! 6. Of the operations in one lane of a handle (its receives and accepts; its sends) only the first has left `Queued`.
 //!    A send that fails after a call moved something, or after a call in flight failed, breaks its lane: those behind it
-//!    end, and so does every later send. A call that failed at once was not begun, and took nothing.
+//!    end, and so does every later send or shutdown. A call that failed at once was not begun, and took nothing.
 //! 7. A closed handle's entry takes no more operations. It goes, and the resource is closed, when its last call has
 //!    ended. Then its slot has another generation, so that neither an old handle nor a late cancellation finds it.
 //! 8. A thread makes some calls in a row (`TURN`) for one lane, then it posts a packet (`hops`), so that those of others that
@@ -50,6 +50,7 @@ use bivalve_core::driver::{Direction, LeasePool, OperationTable, ResourceKind, S
 use bivalve_core::{
     Completion, CompletionStatus, Finished, FinishedBuffer, Handle, Operation, OperationKey, Resource,
 };
+use socket2::SockRef;
 
 use crate::after::{After, Garbage};
 use crate::call::{Call, Issued, Outcome, Target};
@@ -251,6 +252,7 @@ impl State {
         }
         if let Some(entry) = self.entry(handle) {
             entry.closing = true;
+            linger_not(&entry.resource);
         }
         for direction in [Direction::In, Direction::Out] {
             // From the back: so that none of them becomes the first, and starts.
@@ -334,10 +336,46 @@ impl State {
     }
 }
 
+/// From here on closing does not block (`Driver::close`), whatever option was set through `inspect`: what is in the
+/// socket's buffer leaves in the background. To linger for no time at all is to reset the connection, and stays.
+fn linger_not(resource: &Resource) {
+    let Resource::TcpStream(stream) = resource else { return };
+    let socket = SockRef::from(stream);
+    if socket.linger().is_ok_and(|linger| linger.is_some_and(|time| !time.is_zero())) {
+        let _ = socket.set_linger(None);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::Landed;
     use bytes::BytesMut;
+    use windows_sys::Win32::Foundation::ERROR_NETNAME_DELETED;
+
+    #[test]
+    fn a_packet_that_only_lets_others_have_their_turn_is_no_shutdown() {
+        let mut state = State::new(1, 1, LeasePool::new(64, 1));
+        let kind = ResourceKind::Stream;
+        let target = Target { raw: 0, kind, skips: true, waits: false, provider: None, v6: false };
+        let file = tempfile::tempfile().expect("a file can be made");
+        let handle = state.insert(Arc::new(Resource::File(file)), target);
+        let mut after = After::default();
+        let (send, work, _) = state.admit(Operation::Send { handle, chunks: vec!["abc".into()] }, &mut after);
+        assert!(work.is_some());
+        let (shutdown, _, _) = state.admit(Operation::Shutdown { handle }, &mut after);
+        // It fails with nothing sent, and its thread has made enough calls in a row.
+        let refused = Outcome::Landed(Landed::failure(ERROR_NETNAME_DELETED));
+        let mut work = state.issued(send, refused.into(), &mut After::tired_if(true));
+        while let Some((key, Call::Post { record })) = work {
+            if key == shutdown {
+                state.cancel(shutdown, &mut after);
+            }
+            work = state.packet(record, &mut after);
+        }
+        assert!(work.is_none() && state.operations.get(shutdown).is_none());
+        assert!(state.open(handle).is_some_and(|entry| !entry.finished), "no shutdown was made");
+    }
 
     #[test]
     fn whoever_takes_a_posted_packet_leads_on() {

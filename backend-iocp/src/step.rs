@@ -105,6 +105,9 @@ pub(crate) fn plan(
         Operation::Send { .. } | Operation::SendFile { .. } => {
             plan_send(detail, key, target, sending, records, pool)
         }
+        Operation::Shutdown { .. } if sending == Sending::Broken => {
+            Plan::End(Completion::failure(CompletionStatus::BROKEN_PIPE))
+        }
         Operation::Shutdown { .. } => Plan::Call(Call::Shutdown { target }),
         Operation::WriteAt { .. } => plan_write(detail, key, target, records),
         _ => Plan::End(Completion::failure(CompletionStatus::NOT_SUPPORTED)),

@@ -35,8 +35,9 @@ fn a_short_file_breaks_the_sending_half() {
         // Those that came before the break was known, and later ones.
         assert_eq!(second.await.completion, BROKEN);
         assert_eq!(empty.await.completion, BROKEN);
-        drop(end.await);
+        assert_eq!(end.await.completion, BROKEN, "it would look whole");
         assert_eq!(driver.send(&stream, vec!["3".into()]).await.completion, BROKEN);
+        assert_eq!(driver.shutdown(&stream).await.completion, BROKEN);
         drop(stream);
         assert_eq!(read_all(peer).join().unwrap(), b"length: 100\r\nshort");
     });

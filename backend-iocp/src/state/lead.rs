@@ -67,7 +67,8 @@ impl State {
         let mut entry = handle.and_then(|handle| self.handles.get_mut(handle.index(), handle.generation()));
         if let Some(entry) = &mut entry {
             entry.calls -= 1;
-            let is_shutdown = matches!(detail.operation, Operation::Shutdown { .. });
+            // And not a packet of its that only let others have their turn.
+            let is_shutdown = matches!(detail.operation, Operation::Shutdown { .. }) && !detail.hops;
             entry.finished |= is_shutdown && landed.code == 0;
         }
         let verdict = match std::mem::take(&mut detail.hops) {
