@@ -80,6 +80,8 @@ const CALM: f64 = 0.02;
 /// How long the kernel is asked to count system calls: `perf` needs a while to begin.
 const COUNTED: Duration = Duration::from_millis(1200);
 
+const COUNTS: usize = 5;
+
 /// Measures everybody who takes part.
 ///
 /// # Errors
@@ -157,7 +159,7 @@ fn echoes(program: &Path, counting: &Path, plan: &Plan, connections: usize) -> i
     let mut calls = Vec::new();
     for (server, client) in &mut servers {
         let id = server.id();
-        calls.push(calm(id, || system_calls(id, || client.run(COUNTED / 3)))?);
+        calls.push(counts(|| system_calls(id, || client.run(COUNTED / 3)))?);
     }
     drop(servers);
     let mut costs = Vec::new();
@@ -194,7 +196,7 @@ fn reads(program: &Path, counting: &Path, plan: &Plan) -> io::Result<Vec<Cost>> 
     let mut calls = Vec::new();
     for server in &mut servers {
         let id = server.id();
-        calls.push(calm(id, || system_calls(id, || server.ask(&question).map(|_| READS.into())))?);
+        calls.push(counts(|| system_calls(id, || server.ask(&question).map(|_| READS.into())))?);
     }
     drop(servers);
     let mut costs = Vec::new();
@@ -205,6 +207,11 @@ fn reads(program: &Path, counting: &Path, plan: &Plan) -> io::Result<Vec<Cost>> 
         costs.push(Cost { peer, cpu, calls, allocations });
     }
     Ok(costs)
+}
+
+/// The median of several counts: whenever something else has the core, a server sleeps once more or once less.
+fn counts(mut count: impl FnMut() -> io::Result<f64>) -> io::Result<f64> {
+    Ok(median((0..COUNTS).map(|_| count()).collect::<io::Result<_>>()?))
 }
 
 /// System calls of a process for each of the operations that are done meanwhile.
