@@ -65,6 +65,26 @@ fn send_response_is_raised_once_per_flush_and_only_the_first_carries_headers() {
     ]);
 }
 
+// Section 4, rule 8: "a last Flush(fMoreData=FALSE) or the pipeline end finishes the body".
+#[test]
+fn the_last_flush_ends_the_response_and_nothing_can_be_written_after_it() {
+    let log = Log::default();
+    let handler = serve(|cx| {
+        Outcome::pending(async move {
+            cx.write("one").await?;
+            cx.flush_end().await?;
+            assert_eq!(cx.write("two").await.unwrap_err().kind(), ErrorKind::RequestEnded);
+            assert_eq!(cx.flush_end().await.unwrap_err().kind(), ErrorKind::RequestEnded);
+            Ok(Flow::Continue)
+        })
+    });
+    let host = TestHost::new().module("watches", watches(&log)).handler(handler);
+    let response = finish(&mut host.get("/"));
+    assert_eq!(parts(&response), ["one"]);
+    assert!(response.is_complete());
+    assert_eq!(log.take(), ["headers last 3"]);
+}
+
 // Section 2: "nested inside whatever code called Flush"; the call "blocks until the nested notification completes".
 #[test]
 fn send_response_is_over_before_the_flush_that_raised_it_returns() {

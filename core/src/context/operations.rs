@@ -75,6 +75,25 @@ impl Context {
         self.send(false).await
     }
 
+    /// As [`flush`](Self::flush), and the response ends with it: modules that run later can write nothing more, and
+    /// see no headers.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush).
+    ///
+    /// IIS counterpart: `Flush` without `fMoreData`.
+    pub async fn flush_end(&mut self) -> Result<Completion> {
+        self.check_passed()?;
+        self.response_mut().check_open()?;
+        let raised = self.raise_send_response(false).await;
+        if let Err(error) = raised.and_then(|()| self.response().check_status()) {
+            self.fail_nested(&error);
+            return Err(error);
+        }
+        self.send(true).await
+    }
+
     /// The rest of the response. Nothing of the pipeline runs after it.
     pub(crate) async fn send_final(&mut self) {
         if self.response().is_ended() || self.signal.is_gone() {
