@@ -6,7 +6,7 @@ use std::task::{Context as Task, Poll};
 use bytes::Bytes;
 use http::{Extensions, HeaderMap, StatusCode};
 
-use crate::{Completion, CompletionStatus, EntityChunk};
+use crate::{Completion, CompletionStatus, EntityChunk, Foreign};
 
 /// Carries one request's bytes: the Tower adapter, the native server, IIS, the test host.
 ///
@@ -40,6 +40,12 @@ pub trait Host: Any + Send {
     ///
     /// IIS counterpart: `IHttpResponse::ResetConnection`.
     fn reset(&mut self);
+
+    /// The host as one that is a pipeline itself, which no other than IIS is: [`Foreign`] says what that changes.
+    /// Asked when a context is made; the answer does not change.
+    fn foreign(&mut self) -> Option<&mut (dyn Foreign + 'static)> {
+        None
+    }
 }
 
 /// A part of a response on its way out.

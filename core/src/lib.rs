@@ -21,6 +21,7 @@ mod entity;
 mod environment;
 mod error;
 mod flow;
+mod foreign;
 mod host;
 mod map_path;
 mod meter;
@@ -48,6 +49,7 @@ pub use self::environment::{
 };
 pub use self::error::{Error, ErrorKind, Place, Result};
 pub use self::flow::{Flow, ModuleFuture, Outcome};
+pub use self::foreign::{Foreign, Given, Kept};
 pub use self::host::{Host, ResponseHead, ResponsePart};
 pub use self::map_path::{MapPathError, VirtualDirectory};
 pub use self::module::Module;

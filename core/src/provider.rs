@@ -21,6 +21,12 @@ pub struct Sending {
 }
 
 impl Sending {
+    /// What a host that is a pipeline itself tells its modules. For hosts.
+    #[must_use]
+    pub fn new(headers_being_sent: bool, more_data: bool) -> Self {
+        Self { headers: headers_being_sent, more: more_data }
+    }
+
     /// Whether status and headers go with this part; only then can they still be changed.
     ///
     /// IIS counterpart: `GetHeadersBeingSent`.
@@ -46,6 +52,12 @@ pub struct EntityRead {
 }
 
 impl EntityRead {
+    /// What a host that is a pipeline itself tells its modules. For hosts.
+    #[must_use]
+    pub fn new(data: Bytes, end: bool) -> Self {
+        Self { data, end }
+    }
+
     /// What was read; empty at the end of the body.
     #[must_use]
     pub fn data(&self) -> &Bytes {
@@ -78,6 +90,12 @@ pub struct PathMapping {
 }
 
 impl PathMapping {
+    /// What a host that is a pipeline itself tells its modules. For hosts.
+    #[must_use]
+    pub fn new(url: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        Self { url: url.into(), path: path.into() }
+    }
+
     /// The URL path, decoded and checked.
     #[must_use]
     pub fn url(&self) -> &str {

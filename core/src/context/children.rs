@@ -209,6 +209,12 @@ impl Context {
     ///
     /// IIS counterpart: `ExecuteRequest`.
     pub async fn execute_request(&mut self, request: ChildRequest) -> Result<ChildResponse> {
+        if self.is_foreign() {
+            return Err(Error::framework(
+                ErrorKind::RequestEnded,
+                "child requests are not supported inside IIS yet: see the limits of bivalve-iis",
+            ));
+        }
         if self.child_depth() >= limits::MAX_CHILD_DEPTH {
             return Err(Error::framework(
                 ErrorKind::ChildTooDeep,

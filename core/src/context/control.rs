@@ -53,6 +53,10 @@ impl Context {
         let notifications = notifications.into().intersection(Notifications::DETERMINISTIC);
         let post = post_notifications.into().intersection(Notifications::DETERMINISTIC);
         let module = self.frame.module;
+        if self.is_foreign() {
+            self.with_foreign(|foreign| foreign.disable_notifications(notifications, post));
+            return;
+        }
         match self.control.disabled.iter_mut().find(|row| row.0 == module) {
             Some(row) => {
                 row.1 |= notifications;

@@ -28,7 +28,8 @@ impl Context {
     ///
     /// IIS counterpart: the fields of a `CHttpModule`, dropped by `Dispose`.
     pub fn state_mut<T: Any + Send + Sync + Default>(&mut self) -> &mut T {
-        self.states.get_or_default(self.frame.module)
+        let module = self.frame.module;
+        self.kept_mut().states.get_or_default(module)
     }
 
     /// This module's state for this request, to be read.
@@ -39,19 +40,19 @@ impl Context {
     /// The state of this type, whichever module owns it; `None` when no module has made one. Read-only.
     #[must_use]
     pub fn state_of<T: Any + Send + Sync>(&self) -> Option<&T> {
-        self.states.find()
+        self.kept().states.find()
     }
 
     /// Values shared between the modules of this request, by type.
     #[must_use]
     pub fn shared(&self) -> &TypeMap {
-        &self.shared
+        &self.kept().shared
     }
 
     /// Values shared between the modules of this request, to be changed.
     #[must_use]
     pub fn shared_mut(&mut self) -> &mut TypeMap {
-        &mut self.shared
+        &mut self.kept_mut().shared
     }
 
     /// What this module keeps in a scope; `None` when it has stored nothing, or something of another type. Where

@@ -2,6 +2,7 @@
 
 mod children;
 mod control;
+mod foreign;
 mod frame;
 mod kept;
 mod operations;
@@ -13,7 +14,7 @@ mod state;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 pub use self::children::{ChildRequest, ChildResponse};
 pub(crate) use self::control::{Control, Outstanding};
@@ -25,13 +26,13 @@ pub use self::response::Response;
 pub(crate) use self::response::{Progress, Snapshot};
 pub use self::signal::{CompletionHandle, Disconnected, Disconnector, Gone, PostError};
 pub(crate) use self::signal::{Posted, Signal};
-use self::state::StateStore;
+pub(crate) use self::state::StateStore;
 pub use self::state::TypeMap;
 
 use crate::meter::Meter;
 use crate::trace::Trace;
 use crate::{
-    Application, Connection, Event, Host, PathMapping, Pipeline, Result, Server, Site, User, map_path,
+    Application, Connection, Event, Host, Kept, PathMapping, Pipeline, Result, Server, Site, User, map_path,
 };
 
 /// What a context without a request holds.
@@ -52,8 +53,11 @@ pub struct Context {
     response: Response,
     user: Option<User>,
     connection: Arc<Connection>,
-    states: StateStore,
-    shared: TypeMap,
+    /// What modules keep for this request. Empty only inside a host that is a pipeline itself, while another context has it.
+    kept: OnceLock<Kept>,
+    foreign: bool,
+    /// Whether request and response may have been changed since a foreign host has asked.
+    touched: (bool, bool),
     /// Server variables that modules have set, names in upper case.
     variables: Vec<(String, String)>,
     pub(crate) signal: Arc<Signal>,
@@ -89,8 +93,9 @@ impl Context {
             response: Response::default(),
             user: None,
             connection: Arc::clone(&connection),
-            states: StateStore::default(),
-            shared: TypeMap::default(),
+            kept: OnceLock::new(),
+            foreign: false,
+            touched: (false, false),
             variables: Vec::new(),
             signal: Arc::new(Signal::default()),
             epoch: 0,
@@ -104,6 +109,10 @@ impl Context {
             trace: None,
             meter: None,
         });
+        cx.foreign = cx.host_mut().foreign().is_some();
+        if !cx.foreign {
+            let _ = cx.kept.set(Kept::default());
+        }
         cx.start(request, Some(connection));
         cx
     }
@@ -146,8 +155,11 @@ impl Context {
     pub(crate) fn finish(&mut self) {
         self.signal.end();
         self.epoch = 0;
-        self.states.dispose();
-        self.shared.dispose();
+        if self.foreign {
+            self.stow();
+        } else if let Some(kept) = self.kept.get_mut() {
+            kept.dispose();
+        }
         self.request.finish();
         self.user = None;
         self.variables.clear();
@@ -166,6 +178,7 @@ impl Context {
     /// The request, to be changed for the modules and the handler that follow.
     #[must_use]
     pub fn request_mut(&mut self) -> &mut Request {
+        self.touched.0 = true;
         &mut self.request
     }
 
@@ -178,12 +191,14 @@ impl Context {
     /// The response, to be changed.
     #[must_use]
     pub fn response_mut(&mut self) -> &mut Response {
+        self.touched.1 = true;
         &mut self.response
     }
 
     /// Request and response at once, for code that reads one while it writes the other.
     #[must_use]
     pub fn parts_mut(&mut self) -> (&mut Request, &mut Response) {
+        self.touched = (true, true);
         (&mut self.request, &mut self.response)
     }
 
@@ -266,6 +281,12 @@ impl Context {
     pub fn map_path(&mut self, url: &str) -> Result<PathBuf> {
         let app = self.pipeline.application();
         let (url, path) = map_path::resolve(url, app.url_path(), app.root(), app.virtual_directories())?;
+        if self.foreign {
+            self.stow();
+            let mapped = self.with_foreign(|foreign| foreign.map_path(&url)).unwrap_or(Ok(path));
+            self.check_nested()?;
+            return mapped;
+        }
         let mut mapping = PathMapping { url, path };
         self.raise_map_path(&mut mapping)?;
         Ok(mapping.path)

@@ -67,12 +67,14 @@ impl Context {
     pub async fn flush(&mut self) -> Result<Completion> {
         self.check_passed()?;
         self.response_mut().check_open()?;
-        let raised = self.raise_send_response(true).await;
+        let raised = if self.is_foreign() { Ok(()) } else { self.raise_send_response(true).await };
         if let Err(error) = raised.and_then(|()| self.response().check_status()) {
             self.fail_nested(&error);
             return Err(error);
         }
-        self.send(false).await
+        let sent = self.send(false).await;
+        self.check_nested()?;
+        sent
     }
 
     /// As [`flush`](Self::flush), and the response ends with it: modules that run later can write nothing more, and
@@ -133,6 +135,7 @@ impl Context {
     }
 
     async fn send(&mut self, end: bool) -> Result<Completion> {
+        self.stow();
         if self.signal.is_gone() {
             return Err(Error::disconnected());
         }
@@ -167,6 +170,7 @@ impl Context {
     }
 
     async fn finish_send(&mut self) -> Completion {
+        self.stow();
         let completion = poll_fn(|task| self.host_mut().poll_send(task)).await;
         self.outstanding.send = false;
         self.response_mut().count_sent(completion.bytes() as u64);
@@ -218,19 +222,22 @@ impl Context {
         if self.signal.is_gone() {
             return Err(Error::disconnected());
         }
+        self.stow();
         if !self.outstanding.read {
             self.host_mut().start_read(max);
             self.outstanding.read = true;
         }
         let read = poll_fn(|task| self.host_mut().poll_read(task)).await;
         self.outstanding.read = false;
+        self.check_nested()?;
         let data = read.map_err(|status| Error::io(status, "reading the entity body"))?;
         self.note_completion("Read", Completion::success(data.len()));
         Ok(data)
     }
 
     async fn raise_read_entity(&mut self, data: Bytes, end: bool) -> Result<Bytes> {
-        if !self.pipeline.raises(Notification::ReadEntity) {
+        // A foreign host has raised it.
+        if self.is_foreign() || !self.pipeline.raises(Notification::ReadEntity) {
             return Ok(data);
         }
         let mut arrived = Arrived { cx: self, data: data.clone(), passed: false };
@@ -259,6 +266,9 @@ impl Context {
     ///
     /// IIS counterpart: `NotifyCustomNotification`.
     pub async fn notify_custom(&mut self, custom: &mut CustomNotification) -> Result<Flow> {
+        if self.is_foreign() {
+            return self.notify_foreign(custom).await;
+        }
         self.raise(Notification::CustomRequestNotification, Provider::Custom(custom)).await
     }
 

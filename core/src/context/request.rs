@@ -163,6 +163,21 @@ impl Request {
         self.arrived.clear();
     }
 
+    pub(super) fn adopt_head(
+        &mut self,
+        method: Method,
+        url: Uri,
+        original_url: Option<Uri>,
+        version: Version,
+        headers: HeaderMap,
+    ) {
+        self.method = method;
+        self.url = url;
+        self.original_url = original_url;
+        self.version = version;
+        self.headers = headers;
+    }
+
     /// Lets go of what the client sent, keeping capacity.
     pub(crate) fn finish(&mut self) {
         self.headers.clear();

@@ -309,6 +309,12 @@ impl Response {
             || (memory <= self.buffer_limit && self.chunks.len() < limits::MAX_ENTITY_CHUNKS)
     }
 
+    pub(super) fn replace_head(&mut self, status: StatusCode, sub_status: u16, headers: HeaderMap) {
+        self.status = status;
+        self.sub_status = sub_status;
+        self.headers = headers;
+    }
+
     /// A handler begins to answer.
     pub(crate) fn set_answered(&mut self) {
         self.answered = true;

@@ -107,6 +107,11 @@ impl Context {
     /// IIS counterpart: `GetServerVariable`, whose `ERROR_INVALID_INDEX` is `None`.
     #[must_use]
     pub fn server_variable(&self, name: &str) -> Option<Cow<'_, str>> {
+        if self.is_foreign()
+            && let Some(value) = self.foreign_variable(name)
+        {
+            return Some(value.into());
+        }
         if let Some((_, value)) = self.variables.iter().find(|(set, _)| set.eq_ignore_ascii_case(name)) {
             return Some(value.into());
         }
@@ -145,6 +150,9 @@ impl Context {
                 ErrorKind::InvalidServerVariable,
                 format!("server variable {name}: the value {value:?} has a CR, LF or NUL"),
             ));
+        }
+        if self.is_foreign() {
+            return self.with_foreign(|foreign| foreign.set_server_variable(name, &value)).unwrap_or(Ok(()));
         }
         match self.variables.iter_mut().find(|(set, _)| set.eq_ignore_ascii_case(name)) {
             Some((_, old)) => *old = value,

@@ -74,6 +74,64 @@ pub(crate) fn call_map_path(
     leave(cx, pipeline, id, position, result)
 }
 
+/// Calls a module for a host that is a pipeline itself: every call is the outermost one, so a disconnect cuts it short.
+pub(crate) async fn call_from_host(
+    cx: &mut Context,
+    pipeline: &Pipeline,
+    id: ModuleId,
+    event: Event,
+    provider: Provider<'_>,
+) -> Result<Flow> {
+    enter(cx, pipeline, id, event);
+    let signal = Arc::clone(&cx.signal);
+    let result = match invoke(pipeline.module(id), cx, event, provider) {
+        None => Ok(Flow::Continue),
+        Some(Outcome::Ready(result)) => result,
+        Some(Outcome::Pending(future)) => Contained::new(future, pipeline.cancel(id, event, &signal)).await,
+    };
+    let result = match result {
+        Ok(Flow::Pending) => {
+            let settled = settle(cx, pipeline, id, event);
+            Contained::new(settled, pipeline.cancel(id, event, &signal)).await
+        }
+        result => result,
+    };
+    leave(cx, pipeline, id, 0, result)
+}
+
+/// The same for a method that returns no future. `None`: it said `Pending`.
+pub(crate) fn call_from_host_now(
+    cx: &mut Context,
+    pipeline: &Pipeline,
+    id: ModuleId,
+    event: Event,
+    provider: Provider<'_>,
+) -> Option<Result<Flow>> {
+    enter(cx, pipeline, id, event);
+    let result = match invoke(pipeline.module(id), cx, event, provider) {
+        None => Ok(Flow::Continue),
+        Some(Outcome::Ready(Ok(Flow::Pending))) => return None,
+        Some(Outcome::Ready(result)) => result,
+        Some(Outcome::Pending(_)) => Err(not_synchronous()),
+    };
+    Some(leave(cx, pipeline, id, 0, result))
+}
+
+/// What follows when it said `Pending`.
+pub(crate) async fn settle_from_host(cx: &mut Context, id: ModuleId, event: Event) -> Result<Flow> {
+    let (pipeline, signal) = (Arc::clone(&cx.pipeline), Arc::clone(&cx.signal));
+    let settled = settle(cx, &pipeline, id, event);
+    let result = Contained::new(settled, pipeline.cancel(id, event, &signal)).await;
+    leave(cx, &pipeline, id, 0, result)
+}
+
+/// A promise that was not kept.
+pub(crate) fn not_synchronous() -> Error {
+    nothing_pending(
+        "a method that is registered as synchronous returned a future: see Registration::synchronous",
+    )
+}
+
 /// The bookkeeping before a call.
 #[inline]
 pub(crate) fn enter(cx: &mut Context, pipeline: &Pipeline, id: ModuleId, event: Event) {

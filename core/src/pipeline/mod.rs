@@ -13,10 +13,13 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use self::builder::{BuildError, PipelineBuilder};
-pub(crate) use self::call::{Provider, call, call_map_path};
+pub(crate) use self::call::{
+    Provider, call, call_from_host, call_from_host_now, call_map_path, settle_from_host,
+};
 pub use self::cursor::Step;
 use self::cursor::{Entry, EventLists};
 pub use self::handler::{Handler, HandlerMapping};
+pub(crate) use self::run::answer;
 pub use self::run::{HandlerGuard, Run};
 
 use crate::context::{ModuleId, Signal};

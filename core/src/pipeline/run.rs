@@ -7,13 +7,14 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use super::call::{
-    Contained, contain_calls, dispatch, enter, invoke, invoke_handler, leave, leave_handler, settle,
+    Contained, contain_calls, dispatch, enter, invoke, invoke_handler, leave, leave_handler, not_synchronous,
+    settle,
 };
 use super::cursor::{Cursor, Entry, EventLists};
 use super::{Pipeline, Provider, Step};
 use crate::contain::contained;
 use crate::context::{ModuleId, Progress, Signal};
-use crate::{Context, Error, ErrorKind, Event, Flow, Notification, Outcome, Result};
+use crate::{Context, Error, Event, Flow, Notification, Outcome, Result};
 
 /// One request and where it is in its pipeline. For hosts.
 ///
@@ -244,23 +245,7 @@ impl Run {
 
     /// Turns a module's answer into a flow, and its error into a response.
     fn answer(&mut self, event: Event, result: Result<Flow>) -> Flow {
-        let flow = match result {
-            Ok(flow) => flow,
-            Err(error) if error.is_disconnected() && !self.cx.is_connected() => {
-                tracing::debug!(%event, "the client has gone");
-                Flow::Finish
-            }
-            Err(error) => {
-                // The text of a module's own error is its code, and whoever writes the log calls it.
-                let _ = contained(|| report(&error, event));
-                if event.notification().is_guaranteed() && !error.is_panic() {
-                    Flow::Continue
-                } else {
-                    self.cx.fail(&error);
-                    Flow::Finish
-                }
-            }
-        };
+        let flow = answer(&mut self.cx, event, result);
         self.cx.take_nested_finish(flow)
     }
 
@@ -269,6 +254,25 @@ impl Run {
             self.cursor.finish(self.pipeline.lists());
         }
     }
+}
+
+/// Turns a module's answer into a flow, and its error into a response.
+pub(crate) fn answer(cx: &mut Context, event: Event, result: Result<Flow>) -> Flow {
+    let error = match result {
+        Ok(flow) => return flow,
+        Err(error) => error,
+    };
+    if error.is_disconnected() && !cx.is_connected() {
+        tracing::debug!(%event, "the client has gone");
+        return Flow::Finish;
+    }
+    // The text of a module's own error is its code, and whoever writes the log calls it.
+    let _ = contained(|| report(&error, event));
+    if event.notification().is_guaranteed() && !error.is_panic() {
+        return Flow::Continue;
+    }
+    cx.fail(&error);
+    Flow::Finish
 }
 
 /// After every call.
@@ -287,10 +291,7 @@ fn unusual(outcome: Outcome<'_>) -> Option<Result<Flow>> {
     match outcome {
         Outcome::Ready(Ok(Flow::Continue)) => None,
         Outcome::Ready(result) => Some(result),
-        Outcome::Pending(_) => Some(Err(Error::framework(
-            ErrorKind::NothingPending,
-            "a method that is registered as synchronous returned a future: see Registration::synchronous",
-        ))),
+        Outcome::Pending(_) => Some(Err(not_synchronous())),
     }
 }
 
