@@ -1,0 +1,126 @@
+//! The client: one request on a connection of its own, and all that comes back.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{DATE, HOST};
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// A request.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// The method.
+    pub method: Method,
+    /// Path and query.
+    pub url: String,
+    /// Besides `host`.
+    pub headers: Vec<(&'static str, &'static str)>,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// What the client got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// A response.
+    Response {
+        /// The status.
+        status: StatusCode,
+        /// Sorted, without `date`.
+        headers: Vec<(String, String)>,
+        /// As far as it came.
+        body: Bytes,
+        /// Sorted.
+        trailers: Vec<(String, String)>,
+        /// Whether the body came to its end.
+        complete: bool,
+    },
+    /// The connection ended before a response.
+    Nothing,
+}
+
+impl Ask {
+    /// A GET.
+    #[must_use]
+    pub fn get(url: &str) -> Self {
+        Self { method: Method::GET, url: url.into(), headers: Vec::new(), body: Bytes::new() }
+    }
+
+    /// A POST.
+    #[must_use]
+    pub fn post(url: &str, body: impl Into<Bytes>) -> Self {
+        Self { method: Method::POST, body: body.into(), ..Self::get(url) }
+    }
+
+    /// With a header.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: &'static str) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// With another method.
+    #[must_use]
+    pub fn method(mut self, method: Method) -> Self {
+        self.method = method;
+        self
+    }
+
+    /// Sends it.
+    ///
+    /// # Panics
+    ///
+    /// When nobody listens there, or nothing comes for half a minute: then the host is broken.
+    pub async fn send(&self, to: SocketAddr) -> Answer {
+        timeout(Duration::from_secs(30), self.exchange(to)).await.expect("an answer within half a minute")
+    }
+
+    async fn exchange(&self, to: SocketAddr) -> Answer {
+        let stream = TcpStream::connect(to).await.expect("the host listens");
+        let (mut client, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .expect("a connection is enough");
+        // Ends with the connection.
+        drop(tokio::spawn(connection));
+        let mut request = Request::builder().method(&self.method).uri(&self.url).header(HOST, "host.example");
+        for (name, value) in &self.headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(self.body.clone())).expect("the case is a request");
+        let Ok(response) = client.send_request(request).await else { return Answer::Nothing };
+        let (head, mut incoming) = response.into_parts();
+        let (mut body, mut trailers, mut complete) = (BytesMut::new(), HeaderMap::new(), true);
+        while let Some(frame) = incoming.frame().await {
+            match frame.map(hyper::body::Frame::into_data) {
+                Ok(Ok(data)) => body.extend_from_slice(&data),
+                Ok(Err(other)) => trailers = other.into_trailers().unwrap_or_default(),
+                Err(_) => {
+                    complete = false;
+                    break;
+                }
+            }
+        }
+        Answer::Response {
+            status: head.status,
+            headers: sorted(&head.headers),
+            body: body.freeze(),
+            trailers: sorted(&trailers),
+            complete,
+        }
+    }
+}
+
+fn sorted(headers: &HeaderMap) -> Vec<(String, String)> {
+    let kept = headers.iter().filter(|(name, _)| **name != DATE);
+    let mut lines: Vec<_> = kept
+        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .collect();
+    // Stable: several lines of one name stay in their order.
+    lines.sort_by(|one, other| one.0.cmp(&other.0));
+    lines
+}

@@ -1,0 +1,52 @@
+//! The proof that a module is the same on both: one request through every host, and what came of it compared.
+//!
+//! A [`Case`] is a module and a request. A side serves the module at a port and lets a [`Witness`] note the events that
+//! run around it: [`tower`] with the module in a Tower layer on hyper; the IIS host with the module's shared object or
+//! DLL inside. The client is the same for all. Status, headers, body, trailers, events and their order have to be
+//! equal; only `date` is left out.
+//!
+//! [`probes`] are the modules that are there for this: each does one thing that a host can get wrong.
+
+#![forbid(unsafe_code)]
+
+pub mod ask;
+pub mod probes;
+pub mod tower;
+pub mod witness;
+
+use std::sync::Arc;
+
+use bivalve::Module;
+use bytes::Bytes;
+
+pub use self::ask::{Answer, Ask};
+pub use self::witness::Witness;
+
+/// What one host did with one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// What the client got.
+    pub answer: Answer,
+    /// The events, in the order in which they ran.
+    pub events: Vec<String>,
+}
+
+/// A module and a request.
+#[derive(Clone)]
+pub struct Case {
+    /// Under which the module is mounted, and exported.
+    pub name: &'static str,
+    /// The module.
+    pub module: Arc<dyn Module>,
+    /// The request.
+    pub ask: Ask,
+}
+
+impl std::fmt::Debug for Case {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Case").field("name", &self.name).field("ask", &self.ask).finish_non_exhaustive()
+    }
+}
+
+/// The answer of whoever is behind the modules, in every host.
+pub const HANDLER: Bytes = Bytes::from_static(b"from the handler");

@@ -1,0 +1,116 @@
+//! Calls inside calls.
+
+use bivalve::prelude::*;
+use bivalve::{ChildRequest, CustomNotification};
+
+/// Flushes in its own event, with state before and after, and is called again inside.
+pub(super) struct FlushesInside;
+
+/// What it counts.
+#[derive(Default)]
+struct Count {
+    sent: u32,
+}
+
+#[bivalve::module(state = Count)]
+impl Module for FlushesInside {
+    async fn on_begin_request(&self, cx: &mut Context) -> Result<Flow> {
+        cx.state_mut::<Count>().sent += 100;
+        cx.write("first ").await?;
+        cx.flush().await?;
+        cx.state_mut::<Count>().sent += 100;
+        cx.write("second ").await?;
+        cx.flush().await?;
+        let count = cx.state::<Count>().sent;
+        cx.write(format!("counted {count}")).await?;
+        Ok(Flow::Finish)
+    }
+
+    fn on_send_response(&self, cx: &mut Context, _sending: &mut Sending) -> Result<Flow> {
+        cx.state_mut::<Count>().sent += 1;
+        Ok(Flow::Continue)
+    }
+}
+
+/// Maps paths, and changes what they map to.
+pub(super) struct MapsPaths;
+
+#[bivalve::module]
+impl Module for MapsPaths {
+    fn on_authorize_request(&self, cx: &mut Context) -> Result<Flow> {
+        let mapped = ["/a/b.txt", "/special"].map(|url| {
+            cx.map_path(url).map_or_else(|error| error.to_string(), |path| path.display().to_string())
+        });
+        let ends = mapped.map(|path| path.rsplit(['/', '\\']).next().unwrap_or_default().to_owned());
+        cx.response_mut().set_header("x-mapped", &ends.join("|"))?;
+        Ok(Flow::Continue)
+    }
+
+    fn on_map_path(&self, _cx: &mut Context, mapping: &mut PathMapping) -> Result<Flow> {
+        if mapping.url() == "/special" {
+            let changed = mapping.physical_path().with_file_name("changed");
+            mapping.set_physical_path(changed);
+        }
+        Ok(Flow::Continue)
+    }
+}
+
+/// Raises a custom notification, and answers it.
+pub(super) struct Notifies;
+
+#[bivalve::module]
+impl Module for Notifies {
+    async fn on_authorize_request(&self, cx: &mut Context) -> Result<Flow> {
+        let mut custom = CustomNotification::new("probe/question");
+        cx.notify_custom(&mut custom).await?;
+        Ok(Flow::Continue)
+    }
+
+    fn on_custom_request_notification(
+        &self,
+        cx: &mut Context,
+        custom: &mut CustomNotification,
+    ) -> Result<Flow> {
+        let id = custom.unique_id().to_owned();
+        cx.response_mut().set_header("x-custom", &id)?;
+        Ok(Flow::Continue)
+    }
+}
+
+/// Asks its own server, and answers with the answer.
+pub(super) struct AsksItself;
+
+#[bivalve::module]
+impl Module for AsksItself {
+    async fn on_begin_request(&self, cx: &mut Context) -> Result<Flow> {
+        if cx.child_depth() > 0 {
+            cx.response_mut().set_header("x-child", "yes")?;
+            cx.response_mut().write("from the child")?;
+            return Ok(Flow::Finish);
+        }
+        let answer = cx.execute_request(ChildRequest::get("/child")?).await?;
+        let child = answer.headers().contains_key("x-child");
+        let text = format!("{} {child} ", answer.status().as_u16());
+        cx.response_mut().write(text)?;
+        cx.response_mut().write(answer.bytes().unwrap_or_default())?;
+        Ok(Flow::Finish)
+    }
+}
+
+/// Waits in the explicit form: somebody posts, and the module hears bytes and status.
+pub(super) struct Completes;
+
+#[bivalve::module]
+impl Module for Completes {
+    fn on_begin_request(&self, cx: &mut Context) -> Result<Flow> {
+        let handle = cx.completion_handle();
+        std::thread::spawn(move || handle.post_completion(42));
+        Ok(Flow::Pending)
+    }
+
+    fn on_async_completion(&self, cx: &mut Context, done: CompletionInfo) -> Result<Flow> {
+        let text = format!("{} {} bytes", done.event(), done.completion().bytes());
+        cx.response_mut().set_header("x-completed", &text)?;
+        Ok(Flow::Continue)
+    }
+}
