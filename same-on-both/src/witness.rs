@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bivalve::{
     Context, CustomNotification, EntityRead, Event, Flow, Module, Notification, Outcome, PathMapping,
-    Registration, Result, Sending,
+    Registration, Result, Sending, User,
 };
 
 /// Notes every event, in order. Mounted behind the module that is looked at, in every host.
