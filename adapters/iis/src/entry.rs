@@ -1,0 +1,295 @@
+//! A notification: what happens between IIS's call and our answer.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+
+use bivalve_core::{Context, Event, Flow, Notification, Result};
+use bivalve_iis_sys::codes::REQUEST_NOTIFICATION_STATUS;
+use bivalve_iis_sys::hresult::E_FAIL;
+use bivalve_iis_sys::{IHttpCompletionInfo, IHttpContext, IHttpResponse, IMapHandlerProvider};
+
+use crate::host::{IisCall, IisHost, IisPort};
+use crate::object::Object;
+use crate::provided::Provided;
+use crate::record::Record;
+use crate::waiting::{Call, Work};
+use crate::{inward, outward};
+
+/// One call of one module, with all that belongs to it.
+struct Running {
+    object: *const Object,
+    record: Arc<Record>,
+    cx: Option<Box<Context>>,
+    event: Event,
+    context: *mut IHttpContext,
+    provider: *mut c_void,
+}
+
+// SAFETY: object, context and provider are IIS's, alive until this call is answered, and whatever of it runs, runs on
+// one thread at a time (rule 1 of `waiting`). Of the object only what is `Sync` is used.
+unsafe impl Send for Running {}
+
+/// A notification of IIS.
+///
+/// # Safety
+///
+/// IIS has called it with these; none of them ends before it has been answered.
+pub(crate) unsafe fn enter(
+    object: &Object,
+    context: *mut IHttpContext,
+    event: Event,
+    provider: *mut c_void,
+) -> REQUEST_NOTIFICATION_STATUS {
+    // SAFETY: as the caller says.
+    let record = Arc::clone(unsafe { object.record(context) });
+    let exported = &object.exported;
+    if object.is_skipped() || !exported.registration.wants(event) {
+        // SAFETY: as the caller says.
+        unsafe { map_handler(object, &record, event, provider) };
+        return REQUEST_NOTIFICATION_STATUS::CONTINUE;
+    }
+    // SAFETY: as the caller says.
+    let mut cx = unsafe { record.take(context, exported) };
+    let host = IisHost::of(&mut cx);
+    host.event = Some(event);
+    host.provider = provider;
+    host.call = None;
+    // SAFETY: as the caller says.
+    unsafe { inward::bring(&mut cx) };
+    if comes_after_handler(event) {
+        cx.response_mut().adopt_answered();
+        let _ = cx.take_touched();
+    }
+    // SAFETY: as the caller says.
+    let mut provided = unsafe { Provided::of(event, provider) };
+    let running = Running { object, record, cx: Some(cx), event, context, provider };
+    let synchronous = exported.registration.is_synchronous(event) || event.notification() == Notification::MapPath;
+    if synchronous {
+        return running.now(provided);
+    }
+    let index = exported.index;
+    running.later(move |cx| {
+        Box::pin(async move {
+            let result = cx.call_module(index, event, provided.given()).await;
+            (result, provided)
+        })
+    })
+}
+
+/// `OnAsyncCompletion`.
+///
+/// # Safety
+///
+/// IIS has called it with these; the completion lives during this call.
+pub(crate) unsafe fn completed(
+    object: &Object,
+    event: Event,
+    info: *mut IHttpCompletionInfo,
+) -> REQUEST_NOTIFICATION_STATUS {
+    let Some(call) = object.awaiting(event) else {
+        tracing::error!(%event, "IIS has completed something that nobody waits for");
+        return REQUEST_NOTIFICATION_STATUS::CONTINUE;
+    };
+    let (mut bytes, mut status) = (0, 0);
+    if !info.is_null() {
+        // SAFETY: it is alive during this call, says the caller.
+        unsafe {
+            bytes = IHttpCompletionInfo::get_completion_bytes(info);
+            status = IHttpCompletionInfo::get_completion_status(info);
+        }
+    }
+    let answer = call.completed(bytes, status);
+    if answer != REQUEST_NOTIFICATION_STATUS::PENDING {
+        // IIS has not been told yet, so the object is there.
+        object.remove(&call);
+    }
+    answer
+}
+
+/// The answer where we ourselves have failed: nothing passes a module that could not be asked.
+///
+/// # Safety
+///
+/// IIS has called a notification with this context, which has not been answered.
+pub(crate) unsafe fn fail_closed(context: *mut IHttpContext, event: Event) -> REQUEST_NOTIFICATION_STATUS {
+    if event.notification().is_guaranteed() {
+        return REQUEST_NOTIFICATION_STATUS::CONTINUE;
+    }
+    // SAFETY: the context is alive, says the caller, and the response with it.
+    unsafe {
+        let response = IHttpContext::get_response(context);
+        if IHttpContext::get_response_headers_sent(context) == 0 {
+            IHttpResponse::clear(response);
+            let reason = c"Internal Server Error".as_ptr().cast();
+            IHttpResponse::set_status(response, 500, reason, 0, E_FAIL, std::ptr::null_mut(), 1);
+        } else {
+            IHttpResponse::reset_connection(response);
+        }
+    }
+    REQUEST_NOTIFICATION_STATUS::FINISH_REQUEST
+}
+
+impl Running {
+    /// A method that returns no future, called directly: where it changes nothing that IIS has to wait for, this is all.
+    fn now(mut self, mut provided: Provided) -> REQUEST_NOTIFICATION_STATUS {
+        let (index, event) = (self.object().exported.index, self.event);
+        let result = self.cx().call_module_now(index, event, provided.given());
+        let Some(result) = result else {
+            return self.later(move |cx| {
+                Box::pin(async move {
+                    let result = cx.settle_module(index, event).await;
+                    (result, provided)
+                })
+            });
+        };
+        let (flow, wait) = self.settle(result, provided);
+        if !wait {
+            self.end();
+            return status_of(flow);
+        }
+        self.begin(move |_| Box::pin(async move { flow }))
+    }
+
+    /// A method that may wait.
+    fn later(
+        self,
+        run: impl FnOnce(&mut Context) -> Answering<'_> + Send + 'static,
+    ) -> REQUEST_NOTIFICATION_STATUS {
+        self.begin(|running| {
+            Box::pin(async move {
+                let (result, provided) = run(running.cx()).await;
+                // What the module has dropped half-way ends before anything else begins.
+                running.drain().await;
+                let (flow, _) = running.settle(result, provided);
+                flow
+            })
+        })
+    }
+
+    /// Makes a call of it that IIS can come back to, and polls it for the first time.
+    fn begin(
+        mut self,
+        run: impl for<'r> FnOnce(&'r mut Self) -> std::pin::Pin<Box<dyn Future<Output = Flow> + Send + 'r>>
+        + Send
+        + 'static,
+    ) -> REQUEST_NOTIFICATION_STATUS {
+        let call: Arc<IisCall> = Call::new(IisPort(self.context));
+        let host = IisHost::of(self.cx());
+        host.call = Some(Arc::clone(&call));
+        let (object, event) = (self.object, self.event);
+        // SAFETY: the notification has not been answered, so IIS keeps the object.
+        let object = unsafe { &*object };
+        object.add(event, &call);
+        let work: Work = Box::pin(async move {
+            let mut flow = run(&mut self).await;
+            if self.drain().await < 0 && flow == Flow::Continue {
+                flow = Flow::Finish;
+            }
+            self.end();
+            status_of(flow)
+        });
+        let answer = call.begin(work);
+        if answer != REQUEST_NOTIFICATION_STATUS::PENDING {
+            object.remove(&call);
+        }
+        answer
+    }
+
+    /// What comes after a call: its answer, and what it has changed. Whether IIS has to be waited for.
+    fn settle(&mut self, result: Result<Flow>, provided: Provided) -> (Flow, bool) {
+        let (event, context, provider) = (self.event, self.context, self.provider);
+        let nested = !event.notification().is_deterministic();
+        if let Err(error) = &result
+            && error.is_panic()
+            && error.place().is_some_and(|place| place.module == self.object().exported.name)
+        {
+            self.object().skip();
+        }
+        let is_callers = provided.is_callers();
+        // SAFETY: the notification has not been answered.
+        unsafe { provided.give_back(context, provider, &result) };
+        let cx = self.cx();
+        let flow = match result {
+            Err(error) if is_callers && !error.is_panic() => Flow::Finish,
+            result => {
+                let failed = result.as_ref().err().filter(|_| nested).map(|e| (e.status(), e.sub_status()));
+                if let Some((status, sub_status)) = failed {
+                    IisHost::of(cx).shared.fail(status, sub_status);
+                }
+                cx.answer_module(event, result)
+            }
+        };
+        if let Some(module) = cx.take_chosen_handler() {
+            IisHost::of(cx).shared.choose_handler(module);
+        }
+        // SAFETY: the notification has not been answered.
+        let wait = unsafe { outward::push(cx, event.notification() == Notification::SendResponse) };
+        // SAFETY: as above.
+        unsafe { map_handler(self.object(), &self.record, event, provider) };
+        (flow, wait)
+    }
+
+    /// Waits until IIS has done all that was started.
+    async fn drain(&mut self) -> i32 {
+        let cx = self.cx();
+        let worst = std::future::poll_fn(|task| IisHost::of(cx).poll_drain(task)).await;
+        IisHost::of(cx).note_written();
+        worst
+    }
+
+    /// The context may serve the next call. Nothing is running any more.
+    fn end(&mut self) {
+        if let Some(mut cx) = self.cx.take() {
+            cx.stow_kept();
+            let host = IisHost::of(&mut cx);
+            host.call = None;
+            host.provider = std::ptr::null_mut();
+            self.record.give_back(cx);
+        }
+    }
+
+    fn object(&self) -> &Object {
+        // SAFETY: this call has not been answered, so IIS keeps the object; nobody writes to it.
+        unsafe { &*self.object }
+    }
+
+    fn cx(&mut self) -> &mut Context {
+        self.cx.as_deref_mut().expect("it is there until the end")
+    }
+}
+
+/// A module's answer that is being waited for, with what it was given.
+type Answering<'a> = std::pin::Pin<Box<dyn Future<Output = (Result<Flow>, Provided)> + Send + 'a>>;
+
+/// Puts a module that has made itself the handler into the handler mapping, at the event where IIS takes it.
+///
+/// # Safety
+///
+/// `provider` is that of a notification of this event, which has not been answered.
+unsafe fn map_handler(object: &Object, record: &Record, event: Event, provider: *mut c_void) {
+    let exported = &object.exported;
+    if event == Event::of(Notification::MapRequestHandler)
+        && !provider.is_null()
+        && record.shared.is_handler(exported.index)
+    {
+        // SAFETY: the provider is alive, says the caller, and the mapping as long as the process.
+        unsafe {
+            IMapHandlerProvider::set_script_map(
+                provider.cast::<IMapHandlerProvider>(),
+                exported.script_map().as_ptr(),
+            );
+        }
+    }
+}
+
+fn comes_after_handler(event: Event) -> bool {
+    event.notification() > Notification::ExecuteRequestHandler
+        || event == Event::post(Notification::ExecuteRequestHandler).unwrap_or(event)
+}
+
+fn status_of(flow: Flow) -> REQUEST_NOTIFICATION_STATUS {
+    match flow {
+        Flow::Finish => REQUEST_NOTIFICATION_STATUS::FINISH_REQUEST,
+        _ => REQUEST_NOTIFICATION_STATUS::CONTINUE,
+    }
+}

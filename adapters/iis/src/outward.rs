@@ -1,0 +1,429 @@
+//! From the context into IIS: the differences between what IIS had and what the module has made of it.
+
+use bivalve_core::{Context, EntityChunk, FileRange, ResponseHead, User};
+use bivalve_iis_sys::codes::HTTP_DATA_CHUNK_TYPE;
+use bivalve_iis_sys::hresult::{S_OK, succeeded};
+use bivalve_iis_sys::records::{
+    FROM_FILE_HANDLE, FROM_MEMORY, HTTP_BYTE_RANGE, HTTP_DATA_CHUNK, HTTP_DATA_CHUNK_DATA,
+};
+use bivalve_iis_sys::types::HRESULT;
+use bivalve_iis_sys::{IHttpContext, IHttpRequest, IHttpResponse};
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+use crate::host::IisHost;
+use crate::{file, text};
+
+/// More of them in one write fail (aspnetcore#44614). Documented are 65,535.
+const CHUNKS: usize = 65_533;
+
+/// More bytes of memory in one write, or in one chunk, are several. One write over 255 MB fails (aspnetcore#14191).
+const BYTES: usize = 64 * 1024 * 1024;
+
+/// Chunks for one write, and what they point to.
+pub(crate) struct Batch {
+    raw: Vec<HTTP_DATA_CHUNK>,
+    kept: Vec<EntityChunk>,
+}
+
+// SAFETY: the records point into `kept`, which is counted and does not move.
+unsafe impl Send for Batch {}
+
+impl Batch {
+    /// For IIS, as long as this one lives.
+    pub(crate) fn raw(&mut self) -> (*mut HTTP_DATA_CHUNK, u32) {
+        (self.raw.as_mut_ptr(), u32::try_from(self.raw.len()).unwrap_or(0))
+    }
+
+    /// What has to stay open until it has been sent.
+    pub(crate) fn files(&self) -> impl Iterator<Item = EntityChunk> {
+        self.kept.iter().filter(|chunk| matches!(chunk, EntityChunk::File(_))).cloned()
+    }
+}
+
+/// As many writes as these chunks need.
+pub(crate) fn batches(chunks: &[EntityChunk]) -> impl Iterator<Item = Batch> + use<> {
+    let mut batches = Vec::new();
+    let mut batch = Batch { raw: Vec::new(), kept: Vec::new() };
+    let mut room = BYTES;
+    for chunk in chunks {
+        match chunk {
+            EntityChunk::Bytes(bytes) => {
+                let mut rest = bytes.clone();
+                while !rest.is_empty() {
+                    if room == 0 || batch.raw.len() == CHUNKS {
+                        batches.push(std::mem::replace(&mut batch, Batch { raw: Vec::new(), kept: Vec::new() }));
+                        room = BYTES;
+                    }
+                    let piece = rest.split_to(rest.len().min(room));
+                    room -= piece.len();
+                    batch.raw.push(memory_chunk(&piece));
+                    batch.kept.push(piece.into());
+                }
+            }
+            EntityChunk::File(range) => {
+                if batch.raw.len() == CHUNKS {
+                    batches.push(std::mem::replace(&mut batch, Batch { raw: Vec::new(), kept: Vec::new() }));
+                    room = BYTES;
+                }
+                batch.raw.push(file_chunk(range));
+                batch.kept.push(chunk.clone());
+            }
+            other => tracing::error!(?other, "a chunk of a kind that IIS does not know was left out"),
+        }
+    }
+    if !batch.raw.is_empty() {
+        batches.push(batch);
+    }
+    batches.into_iter()
+}
+
+/// The head and chunks of a part that is to be flushed: writes the head; the chunks that IIS does not have yet.
+///
+/// # Safety
+///
+/// The call that has this host has not been answered.
+pub(crate) unsafe fn part(
+    host: &mut IisHost,
+    head: Option<ResponseHead>,
+    chunks: &[EntityChunk],
+) -> Vec<EntityChunk> {
+    let status = head.as_ref().map(|head| (head.status.as_u16(), host.mirror.status.1));
+    let headers = head.map(|head| head.headers);
+    // SAFETY: as the caller says.
+    unsafe { differences(host, status.zip(headers.as_ref()), chunks) }
+}
+
+/// Writes what a call has changed: the request, status and headers at once; `true` when there are chunks to be written.
+///
+/// # Safety
+///
+/// The call that has this context has not been answered.
+pub(crate) unsafe fn push(cx: &mut Context, in_send: bool) -> bool {
+    let (request, response) = cx.take_touched();
+    if request {
+        // SAFETY: as the caller says.
+        unsafe { push_request(cx) };
+    }
+    // SAFETY: as the caller says.
+    unsafe { push_user(cx) };
+    if !response {
+        return false;
+    }
+    let sent = cx.response().headers_sent();
+    let status = (cx.response().status().as_u16(), cx.response().sub_status());
+    let headers = cx.response().headers().clone();
+    let chunks = cx.response().chunks().to_vec();
+    let buffering = cx.response().is_buffering();
+    let host = IisHost::of(cx);
+    if !buffering && !host.mirror.unbuffered {
+        host.mirror.unbuffered = true;
+        // SAFETY: the response is alive while the call has not been answered.
+        unsafe { IHttpResponse::disable_buffering(host.response()) };
+    }
+    let head = (!sent).then_some((status, &headers));
+    if in_send {
+        // SAFETY: as the caller says.
+        unsafe { in_place(host, head, &chunks) };
+        return false;
+    }
+    // SAFETY: as the caller says.
+    let more = unsafe { differences(host, head, &chunks) };
+    host.start_write(&more);
+    // What other modules have buffered, and what is about to be: IIS has it when this call is over.
+    !host.is_idle()
+}
+
+/// Writes the head, makes IIS forget its chunks where ours are others, and hands back those to be written.
+///
+/// # Safety
+///
+/// As for [`part`].
+unsafe fn differences(
+    host: &mut IisHost,
+    head: Option<((u16, u16), &HeaderMap)>,
+    chunks: &[EntityChunk],
+) -> Vec<EntityChunk> {
+    let response = host.response();
+    let had = host.mirror.chunks.len();
+    let same = chunks.len() >= had && host.mirror.chunks.iter().zip(chunks).all(|(a, b)| is_same(a, b));
+    // SAFETY: the response is alive, says the caller.
+    unsafe {
+        if !same && let Some((status, headers)) = head {
+            IHttpResponse::clear(response);
+            host.mirror.status = (0, 0);
+            host.mirror.response_headers = HeaderMap::new();
+            push_head(host, response, status, headers);
+        } else {
+            if let Some((status, headers)) = head {
+                push_head(host, response, status, headers);
+            }
+            if !same {
+                // Headers have left: the record is all there is.
+                in_place(host, None, chunks);
+                return Vec::new();
+            }
+        }
+        let more = if same { chunks[had..].to_vec() } else { chunks.to_vec() };
+        host.mirror.wrote_response(response, head, chunks.to_vec());
+        more
+    }
+}
+
+/// Changes IIS's record of what is being sent, inside SendResponse.
+///
+/// # Safety
+///
+/// As for [`part`].
+unsafe fn in_place(host: &mut IisHost, head: Option<((u16, u16), &HeaderMap)>, chunks: &[EntityChunk]) {
+    let response = host.response();
+    let had = &host.mirror.chunks;
+    let same = chunks.len() == had.len() && had.iter().zip(chunks).all(|(a, b)| is_same(a, b));
+    // SAFETY: response and context are alive, says the caller; what is allocated lives as long as the request.
+    unsafe {
+        if let Some((status, headers)) = head {
+            push_head(host, response, status, headers);
+        }
+        if !same {
+            let raw = IHttpResponse::get_raw_http_response_mut(response);
+            let Some((array, count)) = in_request_memory(host.context(), chunks) else {
+                // Nothing may pass that a module has taken away.
+                if !raw.is_null() {
+                    (*raw).Base.EntityChunkCount = 0;
+                }
+                tracing::error!("IIS has no memory for what a module sends: the body is left out");
+                return;
+            };
+            if !raw.is_null() {
+                (*raw).Base.pEntityChunks = array;
+                (*raw).Base.EntityChunkCount = count;
+            }
+        }
+        host.mirror.wrote_response(response, head, chunks.to_vec());
+    }
+}
+
+/// # Safety
+///
+/// The context is alive.
+unsafe fn in_request_memory(
+    context: *mut IHttpContext,
+    chunks: &[EntityChunk],
+) -> Option<(*mut HTTP_DATA_CHUNK, u16)> {
+    let count = u16::try_from(chunks.len()).ok()?;
+    let size = u32::try_from(chunks.len().max(1) * size_of::<HTTP_DATA_CHUNK>()).ok()?;
+    // SAFETY: the context is alive, says the caller.
+    let array =
+        unsafe { IHttpContext::allocate_request_memory(context, size) }.cast::<HTTP_DATA_CHUNK>();
+    if array.is_null() || !array.is_aligned() {
+        return None;
+    }
+    for (index, chunk) in chunks.iter().enumerate() {
+        let raw = match chunk {
+            EntityChunk::Bytes(bytes) => {
+                // SAFETY: the context is alive, says the caller.
+                let copy = unsafe { copied(context, bytes) }?;
+                let len = u32::try_from(bytes.len()).ok()?;
+                memory_at(copy.cast(), len)
+            }
+            EntityChunk::File(range) => file_chunk(range),
+            _ => continue,
+        };
+        // SAFETY: the array has room for all of them.
+        unsafe { array.add(index).write(raw) };
+    }
+    Some((array, count))
+}
+
+/// # Safety
+///
+/// The context is alive.
+pub(crate) unsafe fn copied(context: *mut IHttpContext, bytes: &[u8]) -> Option<*mut u8> {
+    let len = u32::try_from(bytes.len()).ok()?;
+    // SAFETY: the context is alive, says the caller; the memory has room, and is nobody else's.
+    unsafe {
+        let memory = IHttpContext::allocate_request_memory(context, len.max(1)).cast::<u8>();
+        if memory.is_null() {
+            return None;
+        }
+        memory.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+        Some(memory)
+    }
+}
+
+/// # Safety
+///
+/// The response is alive.
+unsafe fn push_head(host: &mut IisHost, response: *mut IHttpResponse, status: (u16, u16), headers: &HeaderMap) {
+    // SAFETY: the response is alive, says the caller; IIS copies texts and values.
+    unsafe {
+        if status != host.mirror.status {
+            let reason = http::StatusCode::from_u16(status.0).ok().and_then(|s| s.canonical_reason());
+            let reason = text::to_ansi(reason.unwrap_or("").as_bytes());
+            let null = std::ptr::null_mut();
+            IHttpResponse::set_status(response, status.0, reason.as_ptr(), status.1, S_OK, null, 1);
+        }
+        if *headers == host.mirror.response_headers {
+            return;
+        }
+        changed(&host.mirror.response_headers, headers, |name, values| match values {
+            None => IHttpResponse::delete_header_by_name(response, name.as_ptr()),
+            Some((value, replace)) => IHttpResponse::set_header_by_name(
+                response,
+                name.as_ptr(),
+                value.as_ptr(),
+                length(&value),
+                i32::from(replace),
+            ),
+        });
+        let closes = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"close");
+        if headers.get_all(header::CONNECTION).iter().any(closes) {
+            IHttpResponse::set_need_disconnect(response);
+        }
+    }
+}
+
+/// # Safety
+///
+/// The call that has this context has not been answered.
+unsafe fn push_request(cx: &mut Context) {
+    let inserted: Vec<Bytes> = cx.request_mut().take_inserted();
+    let (method, url) = (cx.request().method().clone(), cx.request().url().clone());
+    let headers = cx.request().headers().clone();
+    let host = IisHost::of(cx);
+    let request = host.request();
+    // SAFETY: the request is alive while the call has not been answered; IIS copies texts and values.
+    unsafe {
+        if method != host.mirror.method {
+            let name = text::to_ansi(method.as_str().as_bytes());
+            note("SetHttpMethod", IHttpRequest::set_http_method(request, name.as_ptr()));
+            host.mirror.method = method;
+        }
+        if url != host.mirror.url {
+            let target = url.path_and_query().map_or("/", |target| target.as_str());
+            let (wide, len) = (text::to_ansi(target.as_bytes()), u32::try_from(target.len()).unwrap_or(0));
+            note("SetUrl", IHttpRequest::set_url_ansi(request, wide.as_ptr(), len, 1));
+            host.mirror.url = url;
+        }
+        if headers != host.mirror.request_headers {
+            changed(&host.mirror.request_headers, &headers, |name, values| match values {
+                None => IHttpRequest::delete_header_by_name(request, name.as_ptr()),
+                Some((value, replace)) => IHttpRequest::set_header_by_name(
+                    request,
+                    name.as_ptr(),
+                    value.as_ptr(),
+                    length(&value),
+                    i32::from(replace),
+                ),
+            });
+            host.mirror.wrote_request(request, &headers);
+        }
+        for bytes in inserted.iter().rev() {
+            insert_entity(host.context(), request, bytes);
+        }
+    }
+    let _ = cx.take_touched().0;
+}
+
+/// `InsertEntityBody`, which does not copy.
+///
+/// # Safety
+///
+/// Context and request are alive.
+pub(crate) unsafe fn insert_entity(context: *mut IHttpContext, request: *mut IHttpRequest, bytes: &[u8]) {
+    // SAFETY: both are alive, says the caller; the copy lives as long as the request.
+    unsafe {
+        let Some(memory) = copied(context, bytes) else { return };
+        let len = u32::try_from(bytes.len()).unwrap_or(0);
+        note("InsertEntityBody", IHttpRequest::insert_entity_body(request, memory.cast(), len));
+    }
+}
+
+/// # Safety
+///
+/// As for [`push`].
+unsafe fn push_user(cx: &mut Context) {
+    let user: Option<User> = cx.user().cloned();
+    let host = IisHost::of(cx);
+    if user == host.mirror.user {
+        return;
+    }
+    host.mirror.user.clone_from(&user);
+    if let Some(user) = user {
+        // SAFETY: as the caller says.
+        unsafe { crate::user::set(host, user) };
+    }
+}
+
+/// Calls `set` for every header that is not what it was: once without a value to delete it, or for each value, the first
+/// of which replaces. By name, which is right for all of them: IIS takes `Server`, `Set-Cookie` and `WWW-Authenticate`
+/// for unknown ones.
+fn changed(
+    had: &HeaderMap,
+    has: &HeaderMap,
+    mut set: impl FnMut(Vec<u8>, Option<(Vec<u8>, bool)>) -> HRESULT,
+) {
+    let ours = |name: &&HeaderName| !FRAMING.contains(name);
+    for name in had.keys().filter(ours).filter(|name| !has.contains_key(*name)) {
+        note("DeleteHeader", set(text::to_ansi(name.as_str().as_bytes()), None));
+    }
+    for name in has.keys().filter(ours) {
+        if had.get_all(name).iter().eq(has.get_all(name)) {
+            continue;
+        }
+        for (index, value) in has.get_all(name).iter().enumerate() {
+            if value.len() > usize::from(u16::MAX) {
+                tracing::error!(%name, "a header value of more than 65,535 bytes cannot be given to IIS");
+                continue;
+            }
+            let value = Some((text::to_ansi(value.as_bytes()), index == 0));
+            note("SetHeader", set(text::to_ansi(name.as_str().as_bytes()), value));
+        }
+    }
+}
+
+/// Framing is IIS's; `Connection: close` becomes `SetNeedDisconnect`.
+const FRAMING: [HeaderName; 2] = [header::CONNECTION, header::TRANSFER_ENCODING];
+
+fn length(value: &[u8]) -> u16 {
+    u16::try_from(value.len() - 1).unwrap_or(u16::MAX)
+}
+
+fn note(what: &str, result: HRESULT) {
+    if !succeeded(result) {
+        tracing::warn!(what, result = format_args!("0x{result:08X}"), "IIS refused a change of a module");
+    }
+}
+
+fn is_same(a: &EntityChunk, b: &EntityChunk) -> bool {
+    match (a, b) {
+        (EntityChunk::Bytes(a), EntityChunk::Bytes(b)) => a.as_ptr() == b.as_ptr() && a.len() == b.len(),
+        (EntityChunk::File(a), EntityChunk::File(b)) => {
+            std::sync::Arc::ptr_eq(a.file(), b.file()) && a.offset() == b.offset() && a.len() == b.len()
+        }
+        _ => false,
+    }
+}
+
+fn memory_chunk(bytes: &Bytes) -> HTTP_DATA_CHUNK {
+    memory_at(bytes.as_ptr().cast_mut().cast(), u32::try_from(bytes.len()).unwrap_or(0))
+}
+
+fn memory_at(buffer: *mut std::ffi::c_void, len: u32) -> HTTP_DATA_CHUNK {
+    let memory = FROM_MEMORY { pBuffer: buffer, BufferLength: len };
+    HTTP_DATA_CHUNK {
+        DataChunkType: HTTP_DATA_CHUNK_TYPE::FROM_MEMORY,
+        data: HTTP_DATA_CHUNK_DATA { FromMemory: memory },
+    }
+}
+
+fn file_chunk(range: &FileRange) -> HTTP_DATA_CHUNK {
+    let file = FROM_FILE_HANDLE {
+        ByteRange: HTTP_BYTE_RANGE { StartingOffset: range.offset(), Length: range.len() },
+        FileHandle: file::handle(range.file()),
+    };
+    HTTP_DATA_CHUNK {
+        DataChunkType: HTTP_DATA_CHUNK_TYPE::FROM_FILE_HANDLE,
+        data: HTTP_DATA_CHUNK_DATA { FromFileHandle: file },
+    }
+}

@@ -1,0 +1,87 @@
+//! Site and application, each known to this DLL as long as IIS knows it, and the pipeline of its modules there.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bivalve_core::{Application, Pipeline, Server, Site};
+use bivalve_iis_sys::{IHttpApplication, IHttpContext, IHttpSite};
+
+use crate::registry::{self, Exported};
+use crate::{runtime, stored, text};
+
+/// One application of one site.
+pub(crate) struct Place {
+    site: Arc<Site>,
+    application: Arc<Application>,
+    /// All modules of this DLL. Made anew when more of them were registered since.
+    pipeline: Mutex<Arc<Pipeline>>,
+}
+
+impl Place {
+    fn new(site: Arc<Site>, application: Application) -> Arc<Self> {
+        let application = Arc::new(application);
+        let pipeline = Mutex::new(build(&site, &application));
+        Arc::new(Self { site, application, pipeline })
+    }
+
+    /// A pipeline that has this module.
+    pub(crate) fn pipeline(&self, module: usize) -> Arc<Pipeline> {
+        let mut pipeline = self.pipeline.lock().unwrap_or_else(PoisonError::into_inner);
+        if pipeline.modules().count() <= module {
+            *pipeline = build(&self.site, &self.application);
+        }
+        Arc::clone(&pipeline)
+    }
+}
+
+/// Where this request belongs.
+///
+/// # Safety
+///
+/// IIS has given `context` to the notification that runs.
+pub(crate) unsafe fn place_of(context: *mut IHttpContext, exported: &Exported) -> Arc<Place> {
+    // SAFETY: site and application live longer than the request, and their texts as long as they do.
+    unsafe {
+        let site = IHttpContext::get_site(context);
+        let application = IHttpContext::get_application(context);
+        if application.is_null() {
+            return Place::new(site_of(site, exported), Application::default());
+        }
+        let container = IHttpApplication::get_module_context_container(application);
+        stored::stored(container, exported.dll.id, || {
+            let root = text::wide(IHttpApplication::get_application_physical_path(application));
+            let path = text::wide(IHttpApplication::get_app_config_path(application));
+            // MACHINE/WEBROOT/APPHOST/Default Web Site/shop
+            let url = path.splitn(5, '/').nth(4).unwrap_or_default();
+            let built = Application::builder().url_path(url).root(root).build();
+            Place::new(site_of(site, exported), built)
+        })
+    }
+}
+
+/// # Safety
+///
+/// `site` is null or alive during the call.
+unsafe fn site_of(site: *mut IHttpSite, exported: &Exported) -> Arc<Site> {
+    if site.is_null() {
+        return Arc::default();
+    }
+    // SAFETY: it is alive, says the caller, and its name with it.
+    unsafe {
+        let container = IHttpSite::get_module_context_container(site);
+        stored::stored(container, exported.dll.id, || {
+            Arc::new(Site::new(IHttpSite::get_site_id(site), text::wide(IHttpSite::get_site_name(site))))
+        })
+    }
+}
+
+fn build(site: &Arc<Site>, application: &Arc<Application>) -> Arc<Pipeline> {
+    let server = Server::new().with_spawn(|future| drop(runtime::handle().spawn(future)));
+    let mut builder = Pipeline::builder()
+        .server(server)
+        .site(Arc::clone(site))
+        .application(Arc::clone(application));
+    for exported in registry::all() {
+        builder = builder.shared_module(exported.name.to_string(), Arc::clone(&exported.module));
+    }
+    builder.build().expect("names are told apart when they are registered, and there are few of them")
+}

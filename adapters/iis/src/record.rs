@@ -1,0 +1,185 @@
+//! One request, as all modules of this DLL know it together.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
+use std::time::Duration;
+
+use bivalve_core::{Context, Kept};
+use bivalve_iis_sys::IHttpContext;
+use http::StatusCode;
+
+use crate::connection::{Client, client_of};
+use crate::host::IisHost;
+use crate::place::{Place, place_of};
+use crate::registry::Exported;
+use crate::{inward, stored};
+
+/// How long a nested event waits for what modules keep, while another thread has it.
+///
+/// Bounds: a module that holds on to its state, on a thread of its own, while IIS raises another event of the request.
+/// The nested event then fails with 500. Not configurable: nobody who behaves comes near.
+const KEPT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// One request. Counted: by the request's container, and by every module's object.
+pub(crate) struct Record {
+    pub(crate) shared: Arc<Shared>,
+    place: Arc<Place>,
+    client: Arc<Client>,
+    /// Contexts that nobody uses: the calls of one request mostly follow each other, and then one is enough.
+    idle: Mutex<Vec<Box<Context>>>,
+    watches: Mutex<Vec<u64>>,
+}
+
+/// What the contexts of one request share.
+pub(crate) struct Shared {
+    kept: Mutex<Slot>,
+    returned: Condvar,
+    /// What a module failed with in a nested event, for the operation around it.
+    failed: Mutex<Option<(StatusCode, u16)>>,
+    /// Which module made itself the handler, plus one.
+    handler: AtomicUsize,
+}
+
+enum Slot {
+    Here(Kept),
+    Taken(ThreadId),
+}
+
+impl Record {
+    /// The record of this request, made now if this is the first event that a module of this DLL sees.
+    ///
+    /// # Safety
+    ///
+    /// IIS has given `context` to the notification that runs.
+    pub(crate) unsafe fn of(context: *mut IHttpContext, exported: &Exported) -> Arc<Self> {
+        // SAFETY: the context is alive during the notification, and with it what it hands out.
+        unsafe {
+            let container = IHttpContext::get_module_context_container(context);
+            stored::stored(container, exported.dll.id, || Self::new(context, exported))
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`of`](Self::of).
+    unsafe fn new(context: *mut IHttpContext, exported: &Exported) -> Arc<Self> {
+        // SAFETY: the context is alive during the notification, and with it what it hands out.
+        let (place, client) = unsafe {
+            let request = IHttpContext::get_request(context);
+            let connection = IHttpContext::get_connection(context);
+            let make = || inward::connection(request);
+            (
+                place_of(context, exported),
+                client_of(connection, exported.dll.id, exported.dll.version, make),
+            )
+        };
+        Arc::new(Self {
+            shared: Arc::new(Shared::default()),
+            place,
+            client,
+            idle: Mutex::default(),
+            watches: Mutex::default(),
+        })
+    }
+
+    /// A context for one call, its host told which.
+    ///
+    /// # Safety
+    ///
+    /// IIS has given `context` to the notification that runs; it is the one of this record.
+    pub(crate) unsafe fn take(&self, context: *mut IHttpContext, exported: &Exported) -> Box<Context> {
+        let idle = lock(&self.idle).pop();
+        if let Some(cx) = idle
+            && cx.pipeline().modules().count() > exported.index
+        {
+            return cx;
+        }
+        let pipeline = self.place.pipeline(exported.index);
+        // SAFETY: as the caller says.
+        let parts = unsafe { inward::head(IHttpContext::get_request(context)) };
+        let host = Box::new(IisHost::new(context, Arc::clone(&self.shared)));
+        let cx = Context::new(&pipeline, host, parts, Arc::clone(self.client.connection()));
+        let watch = self.client.watch(cx.disconnector());
+        lock(&self.watches).push(watch);
+        cx
+    }
+
+    /// The call is over, and the context may serve the next one.
+    pub(crate) fn give_back(&self, cx: Box<Context>) {
+        lock(&self.idle).push(cx);
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        for watch in lock(&self.watches).drain(..) {
+            self.client.forget(watch);
+        }
+    }
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            kept: Mutex::new(Slot::Here(Kept::default())),
+            returned: Condvar::new(),
+            failed: Mutex::default(),
+            handler: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl Shared {
+    /// Takes what modules keep.
+    ///
+    /// # Panics
+    ///
+    /// When this thread has it already, in a context whose module holds on to it, and after [`KEPT_TIMEOUT`]. Inside a
+    /// module's method, where it becomes that module's failure.
+    #[expect(clippy::panic, reason = "there is no other way out of a getter, and the caller contains it")]
+    pub(crate) fn take_kept(&self) -> Kept {
+        let me = std::thread::current().id();
+        let slot = lock(&self.kept);
+        let waited = self
+            .returned
+            .wait_timeout_while(slot, KEPT_TIMEOUT, |slot| matches!(slot, Slot::Taken(thread) if *thread != me));
+        let (mut slot, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *slot, Slot::Taken(me)) {
+            Slot::Here(kept) => kept,
+            Slot::Taken(thread) => {
+                *slot = Slot::Taken(thread);
+                drop(slot);
+                panic!(
+                    "a nested event asks for the state that another event of this request holds on to: let go of it before you flush, read, map or notify"
+                )
+            }
+        }
+    }
+
+    pub(crate) fn put_kept(&self, kept: Kept) {
+        let old = std::mem::replace(&mut *lock(&self.kept), Slot::Here(kept));
+        self.returned.notify_all();
+        drop(old);
+    }
+
+    pub(crate) fn fail(&self, status: StatusCode, sub_status: u16) {
+        *lock(&self.failed) = Some((status, sub_status));
+    }
+
+    pub(crate) fn take_failure(&self) -> Option<(StatusCode, u16)> {
+        lock(&self.failed).take()
+    }
+
+    pub(crate) fn choose_handler(&self, module: usize) {
+        self.handler.store(module + 1, Ordering::Release);
+    }
+
+    pub(crate) fn is_handler(&self, module: usize) -> bool {
+        self.handler.load(Ordering::Acquire) == module + 1
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

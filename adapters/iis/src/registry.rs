@@ -1,0 +1,225 @@
+//! What this DLL has registered, and `RegisterModule`.
+
+use std::ffi::c_void;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use bivalve_core::{Event, Module, Notification, Priority, Registration};
+use bivalve_iis_sys::flags;
+use bivalve_iis_sys::hresult::{E_FAIL, E_POINTER, ERROR_NOT_FOUND, S_OK, from_win32, succeeded};
+use bivalve_iis_sys::types::{HRESULT, HTTP_MODULE_ID, PCWSTR};
+use bivalve_iis_sys::version::IIS_7_5;
+use bivalve_iis_sys::{
+    IHttpModuleRegistrationInfo, IHttpModuleRegistrationInfo2, IHttpServer, IHttpServer2,
+};
+
+use crate::contain::contained;
+use crate::script_map::ScriptMap;
+use crate::{factory, pin, text};
+
+/// One module as IIS knows it.
+pub(crate) struct Exported {
+    /// Its place among the modules of this DLL.
+    pub(crate) index: usize,
+    pub(crate) name: Arc<str>,
+    pub(crate) module: Arc<dyn Module>,
+    pub(crate) registration: Registration,
+    pub(crate) dll: Dll,
+    script_map: OnceLock<ScriptMap>,
+}
+
+/// This DLL in one server.
+#[derive(Clone, Copy)]
+pub(crate) struct Dll {
+    /// Under which all modules of this DLL store what they share: the identifier of the first.
+    pub(crate) id: HTTP_MODULE_ID,
+    pub(crate) version: u32,
+    server: *mut IHttpServer,
+}
+
+// SAFETY: the identifier is no address of ours, and the server lives as long as the process; it may be called from
+// any thread.
+unsafe impl Send for Dll {}
+// SAFETY: as above; it is only copied.
+unsafe impl Sync for Dll {}
+
+static MODULES: Mutex<Vec<Arc<Exported>>> = Mutex::new(Vec::new());
+
+/// All modules that were registered so far, in order.
+pub(crate) fn all() -> Vec<Arc<Exported>> {
+    MODULES.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// What [`export_modules!`](crate::export_modules) writes the body of `RegisterModule` with.
+///
+/// `choose` makes the module of a name. What it does not know is refused with `ERROR_NOT_FOUND`, and IIS then says that
+/// the module could not be loaded; a panic in it is refused with `E_FAIL`.
+///
+/// IIS counterpart: `RegisterModule`.
+///
+/// # Safety
+///
+/// The arguments are those that IIS has called `RegisterModule` with.
+pub unsafe fn register(
+    version: u32,
+    info: *mut IHttpModuleRegistrationInfo,
+    server: *mut IHttpServer,
+    choose: impl FnOnce(&str) -> Option<Arc<dyn Module>>,
+) -> HRESULT {
+    contained("RegisterModule", E_FAIL, || {
+        if info.is_null() {
+            return E_POINTER;
+        }
+        pin::pin();
+        // SAFETY: IIS keeps all of it alive during the call, and the server as long as the process.
+        unsafe {
+            let name = text::wide(IHttpModuleRegistrationInfo::get_name(info));
+            let Some(module) = choose(&name) else {
+                tracing::error!(name, "this DLL exports no module of that name: correct globalModules");
+                return from_win32(ERROR_NOT_FOUND);
+            };
+            let exported = add(&name, module, version, IHttpModuleRegistrationInfo::get_id(info), server);
+            announce(info, &exported)
+        }
+    })
+}
+
+fn add(
+    name: &str,
+    module: Arc<dyn Module>,
+    version: u32,
+    id: HTTP_MODULE_ID,
+    server: *mut IHttpServer,
+) -> Arc<Exported> {
+    let registration = module.registration();
+    let mut modules = MODULES.lock().unwrap_or_else(PoisonError::into_inner);
+    let index = modules.len();
+    // A host that stands in for IIS may start twice in one process.
+    let known = modules.iter().any(|exported| &*exported.name == name);
+    let name = if known { format!("{name}#{index}") } else { name.to_string() };
+    let first = modules.iter().find(|exported| exported.dll.server == server && !server.is_null());
+    let dll = Dll { id: first.map_or(id, |exported| exported.dll.id), version, server };
+    let script_map = OnceLock::new();
+    let exported =
+        Arc::new(Exported { index, name: name.into(), module, registration, dll, script_map });
+    modules.push(Arc::clone(&exported));
+    exported
+}
+
+/// # Safety
+///
+/// As for [`register`].
+unsafe fn announce(info: *mut IHttpModuleRegistrationInfo, exported: &Arc<Exported>) -> HRESULT {
+    let registration = &exported.registration;
+    let mut notifications = registration.notifications().bits();
+    let post = registration.post_notifications().bits();
+    if exported.is_handler() {
+        // Where a module that has made itself the handler is put into the handler mapping.
+        notifications |= flags::RQ_MAP_REQUEST_HANDLER;
+    }
+    if notifications == 0 && post == 0 {
+        return S_OK;
+    }
+    let factory = factory::Factory::new(exported);
+    // SAFETY: the registration is alive during the call, and IIS takes over the factory until it terminates it.
+    let result = unsafe {
+        IHttpModuleRegistrationInfo::set_request_notifications(info, factory, notifications, post)
+    };
+    if !succeeded(result) {
+        // SAFETY: IIS has not taken it over.
+        unsafe { factory::Factory::free(factory) };
+        return result;
+    }
+    // SAFETY: as above.
+    unsafe { prioritise(info, exported) }
+}
+
+/// # Safety
+///
+/// As for [`register`].
+unsafe fn prioritise(info: *mut IHttpModuleRegistrationInfo, exported: &Exported) -> HRESULT {
+    let registration = &exported.registration;
+    let mut second = None;
+    for notification in Notification::ALL {
+        let event = Event::of(notification);
+        let priority = registration.priority_at(event);
+        if registration.wants(event) && priority != Priority::default() {
+            // SAFETY: the registration is alive during the call, and the alias for ever.
+            let result = unsafe {
+                IHttpModuleRegistrationInfo::set_priority_for_request_notification(
+                    info,
+                    notification.bits(),
+                    alias(priority),
+                )
+            };
+            if !succeeded(result) {
+                return result;
+            }
+        }
+        let Some(event) = Event::post(notification) else { continue };
+        let priority = registration.priority_at(event);
+        if registration.wants(event) && priority != Priority::default() {
+            // SAFETY: as above.
+            unsafe {
+                let info = *second.get_or_insert_with(|| probe(info, &exported.dll));
+                if info.is_null() {
+                    tracing::warn!(%event, "this IIS has no priorities for post-notifications");
+                    continue;
+                }
+                IHttpModuleRegistrationInfo2::set_priority_for_post_request_notification(
+                    info,
+                    notification.bits(),
+                    alias(priority),
+                );
+            }
+        }
+    }
+    S_OK
+}
+
+/// The registration with priorities for post-notifications; null where this IIS has none.
+///
+/// # Safety
+///
+/// As for [`register`].
+unsafe fn probe(
+    info: *mut IHttpModuleRegistrationInfo,
+    dll: &Dll,
+) -> *mut IHttpModuleRegistrationInfo2 {
+    let mut found: *mut c_void = std::ptr::null_mut();
+    if dll.server.is_null() || dll.version < IIS_7_5 {
+        return found.cast();
+    }
+    // SAFETY: the server lives as long as the process, and has this method since 7.5.
+    let result = unsafe {
+        IHttpServer2::get_extended_interface_by_iid(
+            dll.server.cast::<IHttpServer2>(),
+            &IHttpModuleRegistrationInfo::IID,
+            info.cast(),
+            &IHttpModuleRegistrationInfo2::IID,
+            &mut found,
+        )
+    };
+    if succeeded(result) { found.cast() } else { std::ptr::null_mut() }
+}
+
+fn alias(priority: Priority) -> PCWSTR {
+    match priority {
+        Priority::First => flags::PRIORITY_ALIAS_FIRST.as_ptr(),
+        Priority::High => flags::PRIORITY_ALIAS_HIGH.as_ptr(),
+        Priority::Medium => flags::PRIORITY_ALIAS_MEDIUM.as_ptr(),
+        Priority::Low => flags::PRIORITY_ALIAS_LOW.as_ptr(),
+        Priority::Last => flags::PRIORITY_ALIAS_LAST.as_ptr(),
+    }
+}
+
+impl Exported {
+    /// Whether it may answer at ExecuteRequestHandler.
+    pub(crate) fn is_handler(&self) -> bool {
+        self.registration.wants(Notification::ExecuteRequestHandler.into())
+    }
+
+    /// A handler mapping that names this module.
+    pub(crate) fn script_map(&self) -> &ScriptMap {
+        self.script_map.get_or_init(|| ScriptMap::new(&self.name))
+    }
+}
