@@ -1,0 +1,252 @@
+<#
+.SYNOPSIS
+Installs the native IIS module(s) Gate, Audit (gate.dll).
+
+.DESCRIPTION
+Backs up IIS's configuration, copies the DLL to a folder of its own for this version, registers it in <globalModules>,
+enables it for the sites that are named, and recycles their application pools. Doing it twice changes nothing more.
+Written by `bivalve iis package`.
+
+.PARAMETER Destination
+The folder below which each version gets its folder. IIS holds a loaded DLL open, so none is ever overwritten.
+
+.PARAMETER Site
+The sites that the modules are enabled for. None: they are registered, and stay disabled.
+
+.PARAMETER AppPool
+More application pools to recycle, besides those of the sites.
+#>
+[CmdletBinding()]
+param(
+    [string] $Destination = (Join-Path $env:ProgramFiles 'Bivalve\gate'),
+    [string[]] $Site = @('Default Web Site', 'Ann''s site'),
+    [string[]] $AppPool = @()
+)
+
+Set-StrictMode -Version 2.0
+$ErrorActionPreference = 'Stop'
+
+$modules = @('Gate', 'Audit')
+# Handler modules, and the path that each one answers for.
+$handlers = @(@{ Name = 'Gate'; Path = '/api/*' })
+$files = @(@{ Name = 'gate.dll'; Hash = '9f12c73c127113f4ee689e94cbbf1ce6a8087320bce0f9bf16a2a2c6823d68fc' })
+$version = '9f12c73c1271'
+$preCondition = 'bitness64'
+$inetsrv = Join-Path $env:windir 'System32\inetsrv'
+$appcmd = Join-Path $inetsrv 'appcmd.exe'
+$useAppCmd = Test-Path -LiteralPath $appcmd
+$here = Split-Path -Parent $MyInvocation.MyCommand.Path
+$backupName = ''
+
+function Say([string] $Text) { Write-Output "  $Text" }
+
+function Test-Ready {
+    if ([Environment]::Is64BitOperatingSystem -and -not [Environment]::Is64BitProcess) {
+        throw 'This is a 32-bit PowerShell on a 64-bit Windows, which sees another System32. Start the 64-bit one.'
+    }
+    $identity = [Security.Principal.WindowsIdentity]::GetCurrent()
+    $principal = New-Object Security.Principal.WindowsPrincipal($identity)
+    if (-not $principal.IsInRole([Security.Principal.WindowsBuiltInRole]::Administrator)) {
+        throw 'This changes applicationHost.config. Start PowerShell with "Run as administrator" and repeat.'
+    }
+    foreach ($text in @($Destination) + $Site) {
+        if ($text -match '["\[\]]') { throw "A quotation mark or a bracket cannot be handed to appcmd: $text" }
+    }
+    if ($Destination.Contains("'")) { throw "An apostrophe cannot be handed to appcmd: $Destination" }
+    if (-not $useAppCmd) {
+        Import-Module IISAdministration
+        Say 'appcmd.exe is not there; the IISAdministration cmdlets are used.'
+    }
+}
+
+function Invoke-AppCmd([string[]] $Arguments) {
+    $output = & $appcmd $Arguments
+    if ($LASTEXITCODE -ne 0) { throw "appcmd $($Arguments -join ' ') failed ($LASTEXITCODE): $output" }
+    return $output
+}
+
+function Backup-Configuration([string] $Name) {
+    if ($useAppCmd) {
+        [void] (Invoke-AppCmd @('add', 'backup', $Name))
+    } else {
+        $folder = Join-Path $inetsrv "backup\$Name"
+        [void] (New-Item -ItemType Directory -Force -Path $folder)
+        Copy-Item (Join-Path $inetsrv 'config\applicationHost.config') $folder
+    }
+    $script:backupName = $Name
+    Say "Backed up the configuration of IIS as $Name."
+}
+
+# The entry called $Name in a section: what it says, or nothing when there is none.
+# An empty $Location is the whole server.
+function Get-Entry([string] $Section, [string] $Location, [string] $Name) {
+    if ($useAppCmd) {
+        $where = @('list', 'config')
+        if ($Location) { $where += $Location }
+        $xml = [xml] (Invoke-AppCmd ($where + "/section:$Section"))
+        foreach ($node in $xml.SelectNodes('//add')) {
+            if ($node.GetAttribute('name') -eq $Name) {
+                return @{ image = $node.GetAttribute('image'); preCondition = $node.GetAttribute('preCondition') }
+            }
+        }
+        return $null
+    }
+    $found = Get-IISConfigCollectionElement -ConfigCollection (Get-Collection $Section $Location) -ConfigAttribute @{ name = $Name }
+    if (-not $found) { return $null }
+    $entry = @{ preCondition = $found.GetAttributeValue('preCondition') }
+    if ($Section -like '*globalModules') { $entry.image = $found.GetAttributeValue('image') }
+    return $entry
+}
+
+function Get-Collection([string] $Section, [string] $Location) {
+    $path = @{ SectionPath = $Section }
+    if ($Location) { $path.Location = $Location }
+    return Get-IISConfigCollection -ConfigElement (Get-IISConfigSection @path)
+}
+
+function Edit-AppCmd([string] $Section, [string] $Location, [string] $Change) {
+    $where = @('set', 'config')
+    if ($Location) { $where += $Location }
+    [void] (Invoke-AppCmd ($where + @("/section:$Section", $Change, '/commit:apphost')))
+}
+
+function Remove-Entry([string] $Section, [string] $Location, [string] $Name) {
+    if (-not (Get-Entry $Section $Location $Name)) { return $false }
+    if ($useAppCmd) {
+        Edit-AppCmd $Section $Location "/-[name='$Name']"
+    } else {
+        Remove-IISConfigCollectionElement -ConfigCollection (Get-Collection $Section $Location) -ConfigAttribute @{ name = $Name } -Confirm:$false
+    }
+    return $true
+}
+
+function Reset-Pool([string] $Name) {
+    if ($useAppCmd) {
+        $state = Invoke-AppCmd @('list', 'apppool', $Name, '/text:state')
+        if ($state -ne 'Started') { Say "Application pool $Name is not running; it takes the change when it starts."; return }
+        [void] (Invoke-AppCmd @('recycle', 'apppool', $Name))
+    } else {
+        $pool = Get-IISAppPool -Name $Name
+        if ($pool.State -ne 'Started') { Say "Application pool $Name is not running; it takes the change when it starts."; return }
+        [void] $pool.Recycle()
+    }
+    Say "Recycled application pool $Name."
+}
+
+# The pools named by -AppPool, and that of each site's root application.
+function Get-Pools {
+    $pools = @($AppPool)
+    foreach ($one in $Site) {
+        if ($useAppCmd) {
+            $pools += Invoke-AppCmd @('list', 'app', "$one/", '/text:applicationPool')
+        } else {
+            $pools += (Get-IISSite -Name $one).Applications['/'].ApplicationPoolName
+        }
+    }
+    return @($pools | Where-Object { $_ } | Sort-Object -Unique)
+}
+
+function Show-Failure($Problem) {
+    Write-Output ''
+    Write-Output "Failed: $Problem"
+    if (-not $backupName) { Write-Output 'The configuration of IIS was not changed.'; return }
+    if ($useAppCmd) {
+        Write-Output "To go back to what was before: & `"$appcmd`" restore backup $backupName"
+    } else {
+        Write-Output "To go back to what was before, copy applicationHost.config from $inetsrv\backup\$backupName to $inetsrv\config."
+    }
+}
+
+function Add-Entry([string] $Section, [string] $Location, $Attributes, [bool] $First) {
+    if ($useAppCmd) {
+        $pairs = @($Attributes.Keys | ForEach-Object { "$_='$($Attributes[$_])'" })
+        if ($First) { $pairs = @('@start') + $pairs }
+        Edit-AppCmd $Section $Location "/+[$($pairs -join ',')]"
+        return
+    }
+    $new = @{ ConfigCollection = (Get-Collection $Section $Location); ConfigAttribute = [hashtable] $Attributes }
+    if ($First) { $new.AddAt = 0 }
+    [void] (New-IISConfigCollectionElement @new)
+}
+
+function Set-Entry([string] $Section, [string] $Name, [string] $Attribute, [string] $Value) {
+    if ($useAppCmd) {
+        Edit-AppCmd $Section '' "/[name='$Name'].${Attribute}:$Value"
+        return
+    }
+    $entry = Get-IISConfigCollectionElement -ConfigCollection (Get-Collection $Section '') -ConfigAttribute @{ name = $Name }
+    Set-IISConfigAttributeValue -ConfigElement $entry -AttributeName $Attribute -AttributeValue $Value
+}
+
+function Copy-Files([string] $Folder) {
+    [void] (New-Item -ItemType Directory -Force -Path $Folder)
+    foreach ($file in $files) {
+        $source = Join-Path $here $file.Name
+        $target = Join-Path $Folder $file.Name
+        if ((Get-FileHash -LiteralPath $source -Algorithm SHA256).Hash -ne $file.Hash) {
+            throw "$source is not the file that was packed: its SHA-256 differs."
+        }
+        if ((Test-Path -LiteralPath $target) -and (Get-FileHash -LiteralPath $target -Algorithm SHA256).Hash -eq $file.Hash) {
+            Say "$target is there already."
+            continue
+        }
+        Copy-Item -LiteralPath $source -Destination $target
+        # A file that came through a browser carries a mark that keeps it from being loaded.
+        Unblock-File -LiteralPath $target
+        Say "Copied $target."
+    }
+    # S-1-5-32-568 is IIS_IUSRS in every language: the identities of the application pools.
+    & icacls.exe $Folder /grant '*S-1-5-32-568:(OI)(CI)RX' /Q | Out-Null
+    if ($LASTEXITCODE -ne 0) { throw "icacls could not give IIS_IUSRS the right to read $Folder." }
+}
+
+function Register-Module([string] $Name, [string] $Image) {
+    $section = 'system.webServer/globalModules'
+    $entry = Get-Entry $section '' $Name
+    if (-not $entry) {
+        Add-Entry $section '' ([ordered] @{ name = $Name; image = $Image; preCondition = $preCondition }) $false
+        Say "Registered $Name."
+        return
+    }
+    if ($entry.image -ne $Image) {
+        Say "$Name was $($entry.image) until now."
+        Set-Entry $section $Name 'image' $Image
+    }
+    if ($entry.preCondition -ne $preCondition) { Set-Entry $section $Name 'preCondition' $preCondition }
+    Say "$Name is registered."
+}
+
+try {
+    Test-Ready
+    $pools = Get-Pools
+    $folder = Join-Path $Destination $version
+    Copy-Files $folder
+    Backup-Configuration ('bivalve-' + (Get-Date -Format 'yyyyMMdd-HHmmss'))
+    $image = Join-Path $folder $files[0].Name
+    foreach ($name in $modules) { Register-Module $name $image }
+    foreach ($one in $Site) {
+        foreach ($name in $modules) {
+            if (Get-Entry 'system.webServer/modules' $one $name) { Say "$name is enabled for $one."; continue }
+            Add-Entry 'system.webServer/modules' $one ([ordered] @{ name = $name; preCondition = $preCondition }) $false
+            Say "Enabled $name for $one."
+        }
+        foreach ($handler in $handlers) {
+            if (Get-Entry 'system.webServer/handlers' $one $handler.Name) { Say "Handler $($handler.Name) is mapped for $one."; continue }
+            $mapping = [ordered] @{
+                name = $handler.Name; path = $handler.Path; verb = '*'; modules = $handler.Name
+                resourceType = 'Unspecified'; requireAccess = 'None'; preCondition = $preCondition
+            }
+            # The first mapping that matches wins, and StaticFile matches everything.
+            Add-Entry 'system.webServer/handlers' $one $mapping $true
+            Say "Mapped handler $($handler.Name) to $($handler.Path) for $one."
+        }
+    }
+    if (-not $Site) { Say 'No site was named, so the modules are registered and disabled. Repeat with -Site "Default Web Site".' }
+    foreach ($pool in $pools) { Reset-Pool $pool }
+    Write-Output ''
+    Write-Output 'Done. If sites now answer 503, look for event 2280 in the application log, and go back:'
+    if ($useAppCmd) { Write-Output "& `"$appcmd`" restore backup $backupName" } else { Write-Output "copy applicationHost.config back from $inetsrv\backup\$backupName." }
+} catch {
+    Show-Failure $_
+    exit 1
+}
