@@ -1,0 +1,90 @@
+// The types of the interfaces' signatures, under the names that the documentation uses for them.
+//
+// They are typedefs, not macros, because the layout check compares the signatures that clang prints with those that
+// abi.json has.
+
+#pragma once
+
+typedef __SIZE_TYPE__ size_t, ULONG_PTR;
+
+#define WINAPI __stdcall
+#define VOID void
+
+typedef int BOOL;
+typedef char CHAR;
+typedef wchar_t WCHAR;
+typedef unsigned char BYTE, UCHAR, BOOLEAN;
+typedef unsigned short USHORT, WORD;
+typedef long LONG, HRESULT, SECURITY_STATUS;
+typedef unsigned long DWORD, ULONG;
+typedef unsigned __int64 ULONGLONG;
+typedef void *PVOID, *HANDLE, *PSID;
+typedef BYTE *PBYTE, *PUCHAR;
+typedef ULONG *PULONG;
+typedef char *PSTR, *PCHAR;
+typedef const char *PCSTR;
+typedef wchar_t *PWSTR, *PWCHAR;
+typedef const wchar_t *PCWSTR, *LPCWSTR;
+
+union ULARGE_INTEGER {
+    struct {
+        DWORD LowPart;
+        DWORD HighPart;
+    } u;
+    ULONGLONG QuadPart;
+};
+
+struct FILETIME {
+    DWORD dwLowDateTime;
+    DWORD dwHighDateTime;
+};
+
+struct GUID {
+    ULONG Data1;
+    USHORT Data2;
+    USHORT Data3;
+    UCHAR Data4[8];
+};
+typedef const GUID *LPCGUID;
+
+struct OVERLAPPED {
+    ULONG_PTR Internal;
+    ULONG_PTR InternalHigh;
+    union {
+        struct {
+            DWORD Offset;
+            DWORD OffsetHigh;
+        };
+        PVOID Pointer;
+    };
+    HANDLE hEvent;
+};
+typedef OVERLAPPED *LPOVERLAPPED;
+typedef VOID(WINAPI *LPOVERLAPPED_COMPLETION_ROUTINE)(DWORD dwErrorCode, DWORD dwBytes, LPOVERLAPPED pOverlapped);
+
+typedef VOID *HTTP_MODULE_ID;
+typedef ULONGLONG HTTP_OPAQUE_ID;
+typedef HTTP_OPAQUE_ID HTTP_REQUEST_ID, HTTP_CONNECTION_ID, HTTP_RAW_CONNECTION_ID;
+typedef ULONGLONG HTTP_URL_CONTEXT;
+
+// Only pointers to them are passed: the configuration system, and the records of tracing.
+class IAppHostAdminManager;
+class IAppHostConfigException;
+class IWpfSettings;
+class IWorkerProcessFramework;
+struct HTTP_TRACE_CONFIGURATION;
+struct HTTP_TRACE_EVENT;
+
+// The classes that others name before they are declared.
+class CHttpModule;
+class ICustomNotificationProvider;
+class IHttpCompletionInfo2;
+class IHttpCacheSpecificData;
+class IHttpContext;
+class IHttpContext3;
+class IHttpEventProvider;
+class IHttpFileInfo;
+class IHttpModuleFactory;
+class IHttpSite;
+class IHttpTokenEntry;
+class IHttpTraceContext;
