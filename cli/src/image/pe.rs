@@ -129,7 +129,11 @@ fn imports<Pe: ImageNtHeaders>(file: &PeFile<'_, Pe>, image: &mut Image) -> obje
             functions += 1;
             budget -= 1;
         }
-        image.imports.push(Import { library, functions, delayed: false });
+        // Some linkers list a library once for each spelling.
+        match image.imports.iter_mut().find(|import| import.library.eq_ignore_ascii_case(&library)) {
+            Some(import) => import.functions += functions,
+            None => image.imports.push(Import { library, functions, delayed: false }),
+        }
         if budget == 0 || image.imports.len() == MAX_ENTRIES {
             image.defects.push(format!("it has more than {MAX_ENTRIES} imports; the others were left out"));
             break;

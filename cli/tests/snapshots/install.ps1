@@ -4,8 +4,8 @@ Installs the native IIS module(s) Gate, Audit (gate.dll).
 
 .DESCRIPTION
 Backs up IIS's configuration, copies the DLL to a folder of its own for this version, registers it in <globalModules>,
-enables it for the sites that are named, and recycles their application pools. Doing it twice changes nothing more.
-Written by `bivalve iis package`.
+enables it for the sites that are named, and recycles their application pools. Doing it twice makes
+a second backup and changes nothing more. Written by `bivalve iis package`.
 
 .PARAMETER Destination
 The folder below which each version gets its folder. IIS holds a loaded DLL open, so none is ever overwritten.

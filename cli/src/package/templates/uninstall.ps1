@@ -4,7 +4,7 @@ Removes the native IIS module(s) @TITLE@ (@DLL@).
 
 .DESCRIPTION
 Undoes install.ps1 in reverse: handler mappings, <modules>, <globalModules>, application pools, files. Doing it twice
-changes nothing more. Written by `bivalve iis package`.
+makes a second backup and changes nothing more. Written by `bivalve iis package`.
 
 .PARAMETER Destination
 The folder that install.ps1 was given.
