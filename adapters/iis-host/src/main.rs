@@ -1,0 +1,3 @@
+//! The command `bivalve-iis-host`.
+
+fn main() {}
