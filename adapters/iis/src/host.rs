@@ -48,6 +48,11 @@ impl Port for IisPort {
         runtime::handle().spawn(async move { call.resume() });
     }
 
+    fn polls<T>(&self, poll: impl FnOnce() -> T) -> T {
+        let _entered = runtime::handle().enter();
+        poll()
+    }
+
     fn post(&self) -> bool {
         // SAFETY: the notification has not been answered, so the context is alive; nothing is touched afterwards.
         succeeded(unsafe { IHttpContext::post_completion(self.0, 0) })

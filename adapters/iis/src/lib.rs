@@ -1,4 +1,66 @@
-//! Bivalve modules as native modules of IIS.
+//! Bivalve modules, and any Tower service, as native modules of IIS.
+//!
+//! IIS is the pipeline: it raises the events, and this crate turns each into a call of the Rust module that registered for
+//! it. A DLL is a `cdylib` with one line:
+//!
+//! ```
+//! use bivalve_core::{Context, Flow, Module, Notification, Outcome, Registration};
+//!
+//! struct Hello;
+//! impl Module for Hello {
+//!     fn registration(&self) -> Registration {
+//!         Registration::new().on(Notification::BeginRequest)
+//!     }
+//!     fn on_begin_request<'a>(&'a self, cx: &'a mut Context) -> Outcome<'a> {
+//!         Outcome::Ready(cx.response_mut().write("Hello World!").map(|()| Flow::Finish))
+//!     }
+//! }
+//!
+//! bivalve_iis::export_modules! {
+//!     "Hello" => Hello,
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! The name is that of the entry in `<globalModules>`. [`export_service!`] exports an axum `Router` as a handler.
+//! The same sources build on Linux as a shared object, for a host that stands in for IIS.
+//!
+//! # What happens in a notification
+//!
+//! The context is brought in step with IIS; the module is called, on IIS's own thread; what it has changed is written
+//! back. A method that returns no future costs no allocation for it. A method that waits is polled once; if it is not ready,
+//! IIS gets `RQ_NOTIFICATION_PENDING` and its thread back. Operations of IIS come back through `OnAsyncCompletion`,
+//! other wake-ups (a timer, a database) are polled on a Tokio runtime of the DLL, and the answer is posted once. On an IIS
+//! thread Tokio's timers and sockets are at hand as well.
+//!
+//! # Re-entrancy
+//!
+//! While a module is inside `flush`, `read_entity`, `map_path` or `notify_custom`, IIS may call the same module again, on
+//! this thread or on another one. That call gets a context of its own, in step with IIS. State and shared values are one
+//! for all of them, and no two have them at the same time. A module that holds a reference to its state while it waits for
+//! something of its own makes an event on another thread that asks for it wait as well, for 30 seconds at most, after which
+//! that event fails with 500.
+//!
+//! # Failures
+//!
+//! A panic is caught at the module's edge and answered with 500; the module is skipped for the rest of the request. A
+//! fault of this crate itself is answered with 500 too: nothing passes a module that could not be asked. The DLL stays in
+//! the process for ever.
+//!
+//! # Limits
+//!
+//! - Child requests (`execute_request`) fail with an error.
+//! - No driver: [`Server::driver`](bivalve_core::Server::driver) fails, `AssociateWithThreadPool` is not used.
+//! - No global notifications, no event log, no failed-request tracing: events go to `tracing`.
+//! - Trailers are not sent. The client's certificate is not shown.
+//! - Body chunks that IIS keeps in a form of its own (fragments of http.sys's cache) are not shown to modules.
+//! - Several values of one known header that IIS keeps apart (`HTTP_MULTIPLE_KNOWN_HEADERS`) are not shown.
+//! - A header value has at most 65,535 bytes; a longer one is left out, and traced.
+//! - A user can be set at AuthenticateRequest only, a handler at MapRequestHandler at the latest, as in IIS.
+//! - Under IIS 7.0 a client that has gone is noticed by operations that fail.
+//! - Connection, user and URL are IIS's; roles of a user that another module has set are not shown.
+//!
+//! What has been seen: the tests of this crate, on Linux, against a small stand-in for IIS. IIS itself has not been asked.
 
 mod connection;
 mod contain;
@@ -9,6 +71,8 @@ mod file;
 mod foreign;
 mod host;
 mod inward;
+#[cfg(all(test, bivalve_loom))]
+mod models;
 mod object;
 mod outward;
 mod pin;
@@ -18,6 +82,7 @@ mod record;
 mod registry;
 mod runtime;
 mod script_map;
+mod service;
 mod stored;
 mod sync;
 mod text;
@@ -25,3 +90,98 @@ mod user;
 mod waiting;
 
 pub use registry::register;
+pub use service::ServiceModule;
+
+#[doc(hidden)]
+pub mod macros {
+    //! What the macros of this crate name.
+
+    pub use bivalve_core::Module;
+    pub use bivalve_iis_sys::types::HRESULT;
+    pub use bivalve_iis_sys::{IHttpModuleRegistrationInfo, IHttpServer};
+}
+
+/// Exports modules from a DLL: writes `RegisterModule`, which makes the module whose name IIS asks for.
+///
+/// ```
+/// # use bivalve_core::{Module, Registration};
+/// # struct Gate;
+/// # impl Module for Gate { fn registration(&self) -> Registration { Registration::new() } }
+/// # struct Audit { file: &'static str }
+/// # impl Module for Audit { fn registration(&self) -> Registration { Registration::new() } }
+/// bivalve_iis::export_modules! {
+///     "Gate" => Gate,
+///     "Audit" => Audit { file: "audit.log" },
+/// }
+/// # fn main() {}
+/// ```
+///
+/// An expression runs once, when IIS registers its name, while the worker process starts; a panic in it refuses the
+/// module, and IIS then stops the application pool. A name that is not here is refused as well. Once in a DLL.
+///
+/// IIS counterpart: `RegisterModule`.
+#[macro_export]
+macro_rules! export_modules {
+    ($($name:literal => $module:expr),+ $(,)?) => {
+        /// What IIS calls for every name in `globalModules`.
+        ///
+        /// # Safety
+        ///
+        /// For IIS alone.
+        #[unsafe(no_mangle)]
+        #[allow(non_snake_case)]
+        pub unsafe extern "system" fn RegisterModule(
+            version: u32,
+            info: *mut $crate::macros::IHttpModuleRegistrationInfo,
+            server: *mut $crate::macros::IHttpServer,
+        ) -> $crate::macros::HRESULT {
+            // SAFETY: these are IIS's own arguments, alive during the call.
+            unsafe {
+                $crate::register(version, info, server, |name| match name {
+                    $($name => Some(
+                        ::std::sync::Arc::new($module) as ::std::sync::Arc<dyn $crate::macros::Module>
+                    ),)+
+                    _ => None,
+                })
+            }
+        }
+    };
+}
+
+/// Exports a Tower service, an axum `Router` for one, as a handler module, under whatever name IIS registers the DLL.
+///
+/// ```
+/// use bivalve_tower::Body;
+///
+/// bivalve_iis::export_service!(tower::service_fn(|request: http::Request<Body>| async move {
+///     Ok::<_, std::convert::Infallible>(http::Response::new(Body::from(request.uri().path().to_owned())))
+/// }));
+/// # fn main() {}
+/// ```
+///
+/// IIS counterpart: `RegisterModule`, and an entry of `<handlers>` that names the module.
+#[macro_export]
+macro_rules! export_service {
+    ($service:expr $(,)?) => {
+        /// What IIS calls for every name in `globalModules`.
+        ///
+        /// # Safety
+        ///
+        /// For IIS alone.
+        #[unsafe(no_mangle)]
+        #[allow(non_snake_case)]
+        pub unsafe extern "system" fn RegisterModule(
+            version: u32,
+            info: *mut $crate::macros::IHttpModuleRegistrationInfo,
+            server: *mut $crate::macros::IHttpServer,
+        ) -> $crate::macros::HRESULT {
+            // SAFETY: these are IIS's own arguments, alive during the call.
+            unsafe {
+                $crate::register(version, info, server, |_| {
+                    Some(::std::sync::Arc::new($crate::ServiceModule::new($service))
+                        as ::std::sync::Arc<dyn $crate::macros::Module>)
+                })
+            }
+        }
+    };
+}

@@ -84,6 +84,9 @@ pub(crate) trait Port: Send + Sync + Sized + 'static {
     /// Asks the runtime for one [`Call::resume`], later and on another thread.
     fn resume_later(&self, call: Arc<Call<Self>>);
 
+    /// Polls, with the runtime's timers and sockets at hand, on whatever thread this is.
+    fn polls<T>(&self, poll: impl FnOnce() -> T) -> T;
+
     /// `PostCompletion`: IIS will come in once more. `false` if it will not.
     fn post(&self) -> bool;
 
@@ -295,7 +298,8 @@ impl<P: Port> Call<P> {
             state.woken = false;
             let Some(mut work) = state.work.take() else { break };
             drop(state);
-            let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(&mut Task::from_waker(&waker))));
+            let poll = || self.port.polls(|| work.as_mut().poll(&mut Task::from_waker(&waker)));
+            let polled = catch_unwind(AssertUnwindSafe(poll));
             match polled {
                 Ok(Poll::Pending) => {
                     state = lock(&self.state);

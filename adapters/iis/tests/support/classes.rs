@@ -4,7 +4,6 @@ use std::ffi::c_void;
 use std::ptr::null_mut;
 use std::sync::Weak;
 
-use bivalve_iis_sys::callbacks::*;
 use bivalve_iis_sys::codes::*;
 use bivalve_iis_sys::codes::REQUEST_NOTIFICATION_STATUS as Status;
 use bivalve_iis_sys::flags::*;
@@ -121,7 +120,7 @@ impl IHttpContextImpl for Context {
         panic!("the fake has no get_server_variable_ansi")
     }
     unsafe fn get_server_variable_wide(this: *mut IHttpContext, variable_name: PCSTR, value: *mut PCWSTR, value_length: *mut u32) -> HRESULT {
-        hresult::from_win32(ERROR_INVALID_INDEX)
+        from_win32(ERROR_INVALID_INDEX)
     }
     unsafe fn set_server_variable(this: *mut IHttpContext, variable_name: PCSTR, variable_value: PCWSTR) -> HRESULT {
         S_OK
@@ -159,7 +158,7 @@ impl IHttpContextImpl for Context {
         unsafe {
             if (*physical_path_len as usize) < path.len() * 2 {
                 *physical_path_len = (path.len() * 2) as u32;
-                return hresult::from_win32(ERROR_INSUFFICIENT_BUFFER);
+                return from_win32(ERROR_INSUFFICIENT_BUFFER);
             }
             physical_path.copy_from_nonoverlapping(path.as_ptr(), path.len());
         }
@@ -202,7 +201,7 @@ impl IHttpContextImpl for Context {
         world.with(|state| state.cancelled += 1);
         if world.state.lock().unwrap().hang_read {
             world.with(|state| state.hang_read = false);
-            world.complete(Mode::Late, 0, hresult::from_win32(ERROR_OPERATION_ABORTED));
+            world.complete(Mode::Late, 0, from_win32(ERROR_OPERATION_ABORTED));
         }
         S_OK
     }
@@ -301,7 +300,7 @@ impl IHttpRequestImpl for Request {
         let mut part = Vec::new();
         world.with(|state| part = if state.body.is_empty() { Vec::new() } else { state.body.remove(0) });
         if part.is_empty() {
-            return hresult::from_win32(ERROR_HANDLE_EOF);
+            return from_win32(ERROR_HANDLE_EOF);
         }
         let rest = part.split_off(part.len().min(buffer_len as usize));
         if !rest.is_empty() {

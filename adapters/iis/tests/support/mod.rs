@@ -275,11 +275,12 @@ impl World {
                 CHttpModule::on_async_completion(object, context, bit, post.into(), null_mut(), (&raw mut info).cast())
             };
             if answer != Status::PENDING {
-                world.with(|state| {
-                    assert!(state.returned, "answered before the notification has returned");
-                    assert!(state.answer.is_none(), "answered twice");
-                    state.answer = Some(answer);
-                });
+                // The notification may be on its last instructions: only IIS can see it return.
+                let state = world.state.lock().unwrap();
+                let mut state = world.changed.wait_while(state, |state| !state.returned).unwrap();
+                assert!(state.answer.is_none(), "answered twice");
+                state.answer = Some(answer);
+                drop(state);
                 world.changed.notify_all();
             }
         });
