@@ -117,6 +117,23 @@ fn scripts_are_balanced() {
     }
 }
 
+/// By a grammar of PowerShell: as near to one as there is without one.
+#[test]
+fn scripts_are_powershell() {
+    let mut parser = tree_sitter::Parser::new();
+    parser.set_language(&tree_sitter_powershell::LANGUAGE.into()).expect("a grammar of this version");
+    let mut wrong = |script: &str| parser.parse(script, None).expect("parsed").root_node().has_error();
+    let package = package(&["Gate", "R&D <gate>", "$env:x #>"], &["Ann's", "Zürich"], &["Gate=/a&b/*"]);
+    let files = files(&package, &silent()).expect("packed");
+    for name in ["install.ps1", "uninstall.ps1"] {
+        let script = file(&files, name);
+        assert!(!wrong(&script), "{name}");
+        for (good, bad) in [("foreach ($one in $Site) {", "foreach ($one in $Site {"), ("param(", "param")] {
+            assert!(wrong(&script.replacen(good, bad, 1)), "{name}: {bad} was not seen");
+        }
+    }
+}
+
 #[test]
 fn the_checks_of_these_tests_see_what_is_wrong() {
     for bad in ["'a", "\"a", "{ (", "}", "( }", "<# a", "\"$(a\"", "'It's'"] {
