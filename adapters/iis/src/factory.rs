@@ -22,14 +22,14 @@ pub(crate) struct Factory {
 static VTABLE: IHttpModuleFactoryVtbl = IHttpModuleFactoryVtbl::of::<Factory>();
 
 impl Factory {
-    pub(crate) fn new(exported: &Arc<Exported>) -> *mut IHttpModuleFactory {
+    pub(crate) fn make(exported: &Arc<Exported>) -> *mut IHttpModuleFactory {
         let class = IHttpModuleFactory::new(&VTABLE);
         Box::into_raw(Box::new(Self { class, exported: Arc::clone(exported) })).cast()
     }
 
     /// # Safety
     ///
-    /// It was made by [`new`](Self::new), and nobody uses it any more.
+    /// It was made by [`make`](Self::make), and nobody uses it any more.
     pub(crate) unsafe fn free(factory: *mut IHttpModuleFactory) {
         // SAFETY: as the caller says.
         drop(unsafe { Box::from_raw(factory.cast::<Self>()) });

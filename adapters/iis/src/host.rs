@@ -227,7 +227,7 @@ impl IisHost {
                     return; // It begins anew when somebody asks.
                 }
                 self.cancelled = false;
-                let buffer = memory.and_then(|memory| memory.downcast::<Vec<u8>>().ok());
+                let buffer = memory.and_then(|memory| memory.downcast::<Vec<u8>>().ok()).map(|buffer| *buffer);
                 self.read = Some(read_result(status, bytes, buffer));
             }
             Running::Custom => self.notified = Some(status),
@@ -326,7 +326,7 @@ impl IisHost {
 fn read_result(
     status: HRESULT,
     bytes: u32,
-    buffer: Option<Box<Vec<u8>>>,
+    buffer: Option<Vec<u8>>,
 ) -> Result<Bytes, CompletionStatus> {
     if status == from_win32(ERROR_HANDLE_EOF) {
         return Ok(Bytes::new());
@@ -334,7 +334,7 @@ fn read_result(
     if !succeeded(status) {
         return Err(CompletionStatus::from_hresult(status));
     }
-    let mut buffer = buffer.map(|buffer| *buffer).unwrap_or_default();
+    let mut buffer = buffer.unwrap_or_default();
     buffer.truncate(bytes as usize);
     Ok(Bytes::from(buffer))
 }

@@ -366,7 +366,7 @@ unsafe fn headers(
     };
     for (header, name) in known.iter().zip(names) {
         // An empty known `Server` is one that stands among the unknown.
-        if !header.pRawValue.is_null() && !(header.RawValueLength == 0 && *name == "Server") {
+        if !header.pRawValue.is_null() && (header.RawValueLength > 0 || *name != "Server") {
             // SAFETY: it is alive, says the caller, and has this length.
             add(name.as_bytes(), unsafe { text::bytes(header.pRawValue, header.RawValueLength.into()) });
         }

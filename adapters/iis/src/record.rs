@@ -27,6 +27,7 @@ pub(crate) struct Record {
     place: Arc<Place>,
     client: Arc<Client>,
     /// Contexts that nobody uses: the calls of one request mostly follow each other, and then one is enough.
+    #[expect(clippy::vec_box, reason = "a context is large, and its box goes from hand to hand")]
     idle: Mutex<Vec<Box<Context>>>,
     watches: Mutex<Vec<u64>>,
 }

@@ -119,7 +119,7 @@ unsafe fn announce(info: *mut IHttpModuleRegistrationInfo, exported: &Arc<Export
     if notifications == 0 && post == 0 {
         return S_OK;
     }
-    let factory = factory::Factory::new(exported);
+    let factory = factory::Factory::make(exported);
     // SAFETY: the registration is alive during the call, and IIS takes over the factory until it terminates it.
     let result = unsafe {
         IHttpModuleRegistrationInfo::set_request_notifications(info, factory, notifications, post)
