@@ -150,11 +150,12 @@ impl Frame {
                 Some(Rule::UnknownStatus)
             }
         };
-        self.change(state);
-        self.idle.notify_all();
         if let Some(rule) = violation {
+            // Before the pipeline can go on: who sees the end of the request sees it.
             self.report(rule, "CHttpModule");
         }
+        self.change(state);
+        self.idle.notify_all();
     }
 
     /// Performs an operation while the calling thread waits: rule 5.
@@ -234,10 +235,10 @@ impl Frame {
             Status::PENDING => None,
             _ => Some(Rule::UnknownStatus),
         };
-        self.change(state);
         if let Some(rule) = violation {
             self.report(rule, "IHttpContext::IndicateCompletion");
         }
+        self.change(state);
     }
 
     /// `CancelIo`: whether there was something to cancel.
