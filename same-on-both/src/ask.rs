@@ -1,5 +1,6 @@
 //! The client: one request on a connection of its own, and all that comes back.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -24,6 +25,13 @@ pub struct Ask {
     pub body: Bytes,
 }
 
+/// As in a log; long bodies by their length.
+impl fmt::Display for Ask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {:?} {} bytes", self.method, self.url, self.headers, self.body.len())
+    }
+}
+
 /// What the client got.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -31,7 +39,7 @@ pub enum Answer {
     Response {
         /// The status.
         status: StatusCode,
-        /// Sorted, without `date`.
+        /// Sorted, without `date`; several lines of one name joined, but those of `Set-Cookie`.
         headers: Vec<(String, String)>,
         /// As far as it came.
         body: Bytes,
@@ -122,5 +130,13 @@ fn sorted(headers: &HeaderMap) -> Vec<(String, String)> {
         .collect();
     // Stable: several lines of one name stay in their order.
     lines.sort_by(|one, other| one.0.cmp(&other.0));
+    lines.dedup_by(|next, line| {
+        // Those of this one cannot be joined (RFC 9110 section 5.3).
+        let joins = next.0 == line.0 && next.0 != "set-cookie";
+        if joins {
+            line.1 = format!("{}, {}", line.1, next.1);
+        }
+        joins
+    });
     lines
 }

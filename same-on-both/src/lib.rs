@@ -1,15 +1,16 @@
 //! The proof that a module is the same on both: one request through every host, and what came of it compared.
 //!
 //! A [`Case`] is a module and a request. A side serves the module at a port and lets a [`Witness`] note the events that
-//! run around it: [`tower`] with the module in a Tower layer on hyper; the IIS host with the module's shared object or
-//! DLL inside. The client is the same for all. Status, headers, body, trailers, events and their order have to be
-//! equal; only `date` is left out.
+//! run around it: [`tower`] with the module in a Tower layer on hyper, or with `bivalve-iis-host` in its place, which
+//! has the module's shared object or DLL inside. The client is the same for all. Status, headers, body, trailers, events
+//! and their order have to be equal; `date` is left out, and what [`differences`] lists.
 //!
 //! [`probes`] are the modules that are there for this: each does one thing that a host can get wrong.
 
 #![forbid(unsafe_code)]
 
 pub mod ask;
+pub mod differences;
 pub mod probes;
 pub mod tower;
 pub mod witness;

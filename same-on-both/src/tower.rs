@@ -1,6 +1,7 @@
-//! The first side: the module in a Tower layer, on hyper.
+//! hyper with the module in a Tower layer: the first side, and where the stand-in for IIS has its native module.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bivalve::Pipeline;
 use bivalve::tower::ModuleLayer;
@@ -11,6 +12,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 use tower::{Layer, service_fn};
 
 use crate::{Case, HANDLER, Seen, Witness};
@@ -19,7 +21,7 @@ use crate::{Case, HANDLER, Seen, Witness};
 ///
 /// # Panics
 ///
-/// When the machine has no port.
+/// When the machine has no port, or the request does not end within half a minute.
 pub async fn see(case: &Case) -> Seen {
     let witness = Witness::default();
     let pipeline = Pipeline::builder()
@@ -32,9 +34,13 @@ pub async fn see(case: &Case) -> Seen {
     let address = listener.local_addr().expect("it is bound");
     let server = tokio::spawn(serve(listener, ModuleLayer::new(pipeline)));
     let answer = case.ask.send(address).await;
-    while !witness.has_seen_the_end() {
-        tokio::task::yield_now().await;
-    }
+    // A client that asks for the head only has its answer earlier.
+    let end = async {
+        while !witness.has_seen_the_end() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(Duration::from_secs(30), end).await.expect("every request ends");
     server.abort();
     Seen { answer, events: witness.take() }
 }

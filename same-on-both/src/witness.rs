@@ -20,11 +20,12 @@ impl Witness {
         std::mem::take(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether the request has ended: its last event was seen.
+    /// Whether the request has ended: EndRequest and the last part of the response were seen.
     #[must_use]
     pub fn has_seen_the_end(&self) -> bool {
         let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         notes.iter().any(|note| note.starts_with("PostEndRequest"))
+            && notes.iter().any(|note| note.contains("more=false"))
     }
 
     fn note(&self, text: String) -> Outcome<'static> {

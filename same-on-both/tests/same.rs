@@ -1,6 +1,12 @@
-//! Every probe, in every host that there is.
+//! Every probe and example, in every host that there is.
 
-use same_on_both::{Answer, probes, tower};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+
+use bivalve_iis_host::IisHost;
+use same_on_both::differences::{reason, without};
+use same_on_both::{Answer, Case, probes, tower};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_probe_is_answered_behind_tower() {
@@ -8,4 +14,46 @@ async fn every_probe_is_answered_behind_tower() {
         let seen = tower::see(&case).await;
         assert!(matches!(seen.answer, Answer::Response { .. }), "{case:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_module_inside_iis_does_what_it_does_behind_tower() {
+    let library = library();
+    let mut different = Vec::new();
+    for case in probes::cases() {
+        let expected = without(tower::see(&case).await);
+        let host = IisHost::builder().build();
+        let native = host.load(&library, case.name).expect("the module loads");
+        let seen = without(tower::see(&Case { module: Arc::new(native), ..case.clone() }).await);
+        match (seen == expected, reason(case.name)) {
+            (true, None) | (false, Some(_)) => {}
+            (false, None) => {
+                different.push(format!("{} {}\nTower {expected:?}\nIIS   {seen:?}", case.name, case.ask));
+            }
+            (true, Some(why)) => different.push(format!("{} is the same now, though {why}", case.name)),
+        }
+        for violation in host.violations().take() {
+            different.push(format!("{} {}\n{violation}", case.name, case.ask));
+        }
+    }
+    assert!(different.is_empty(), "{} cases:\n{}", different.len(), different.join("\n\n"));
+}
+
+/// The probes' shared object, built with the profile of this test.
+fn library() -> PathBuf {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let directory = std::env::current_exe().expect("a test has a path");
+    let directory = directory.ancestors().nth(2).expect("target/debug/deps").to_path_buf();
+    let target = directory.parent().expect("a target directory").to_path_buf();
+    let built = Command::new(cargo)
+        .args(["build", "--quiet", "--package", "same-on-both-module", "--target-dir"])
+        .arg(&target)
+        .status()
+        .expect("cargo runs");
+    assert!(built.success(), "the module does not build");
+    directory.join(format!(
+        "{}same_on_both_module{}",
+        std::env::consts::DLL_PREFIX,
+        std::env::consts::DLL_SUFFIX
+    ))
 }

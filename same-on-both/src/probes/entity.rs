@@ -3,7 +3,8 @@
 use bivalve::prelude::*;
 
 /// Reads all of the body, and answers with it.
-pub(super) struct Echo;
+#[derive(Debug)]
+pub struct Echo;
 
 #[bivalve::module]
 impl Module for Echo {
@@ -22,7 +23,8 @@ impl Module for Echo {
 }
 
 /// Reads a part early and puts it back, for whoever reads later.
-pub(super) struct PutsBack;
+#[derive(Debug)]
+pub struct PutsBack;
 
 #[bivalve::module]
 impl Module for PutsBack {
@@ -47,7 +49,8 @@ impl Module for PutsBack {
 }
 
 /// Changes the body while it is read, and what is sent while it is sent.
-pub(super) struct Filters;
+#[derive(Debug)]
+pub struct Filters;
 
 #[bivalve::module]
 impl Module for Filters {

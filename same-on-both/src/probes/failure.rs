@@ -5,7 +5,8 @@ use bivalve::prelude::*;
 use super::response::pause;
 
 /// Fails in the event that the URL names.
-pub(super) struct Fails;
+#[derive(Debug)]
+pub struct Fails;
 
 #[bivalve::module]
 impl Module for Fails {
@@ -45,7 +46,8 @@ fn fail_at(cx: &mut Context, path: &str) -> Result<Flow> {
 }
 
 /// Panics in the event that the URL names.
-pub(super) struct Panics;
+#[derive(Debug)]
+pub struct Panics;
 
 #[bivalve::module]
 impl Module for Panics {

@@ -1,9 +1,9 @@
 //! Modules that each do one thing that a host can get wrong.
 
-mod entity;
-mod failure;
-mod nested;
-mod response;
+pub mod entity;
+pub mod failure;
+pub mod nested;
+pub mod response;
 
 use std::sync::Arc;
 
@@ -16,6 +16,8 @@ use crate::{Ask, Case};
 #[must_use]
 pub fn all() -> Vec<(&'static str, Arc<dyn Module>)> {
     vec![
+        ("HelloWorld", Arc::new(hello_world::HelloWorld)),
+        ("AsyncHello", Arc::new(async_completion::AsyncHello)),
         ("Answers", Arc::new(response::Answers)),
         ("Headers", Arc::new(response::Headers)),
         ("Rewrites", Arc::new(response::Rewrites)),

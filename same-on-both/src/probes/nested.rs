@@ -4,7 +4,8 @@ use bivalve::prelude::*;
 use bivalve::{ChildRequest, CustomNotification};
 
 /// Flushes in its own event, with state before and after, and is called again inside.
-pub(super) struct FlushesInside;
+#[derive(Debug)]
+pub struct FlushesInside;
 
 /// What it counts.
 #[derive(Default)]
@@ -33,7 +34,8 @@ impl Module for FlushesInside {
 }
 
 /// Maps paths, and changes what they map to.
-pub(super) struct MapsPaths;
+#[derive(Debug)]
+pub struct MapsPaths;
 
 #[bivalve::module]
 impl Module for MapsPaths {
@@ -56,7 +58,8 @@ impl Module for MapsPaths {
 }
 
 /// Raises a custom notification, and answers it.
-pub(super) struct Notifies;
+#[derive(Debug)]
+pub struct Notifies;
 
 #[bivalve::module]
 impl Module for Notifies {
@@ -78,7 +81,8 @@ impl Module for Notifies {
 }
 
 /// Asks its own server, and answers with the answer.
-pub(super) struct AsksItself;
+#[derive(Debug)]
+pub struct AsksItself;
 
 #[bivalve::module]
 impl Module for AsksItself {
@@ -98,7 +102,8 @@ impl Module for AsksItself {
 }
 
 /// Waits in the explicit form: somebody posts, and the module hears bytes and status.
-pub(super) struct Completes;
+#[derive(Debug)]
+pub struct Completes;
 
 #[bivalve::module]
 impl Module for Completes {

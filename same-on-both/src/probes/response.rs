@@ -8,7 +8,8 @@ use bivalve::http::header::{COOKIE, SERVER, SET_COOKIE, WWW_AUTHENTICATE};
 use bivalve::prelude::*;
 
 /// Answers by itself, and finishes.
-pub(super) struct Answers;
+#[derive(Debug)]
+pub struct Answers;
 
 #[bivalve::module]
 impl Module for Answers {
@@ -23,7 +24,8 @@ impl Module for Answers {
 }
 
 /// Reads headers and sets them: several of one name, those that IIS knows by name only, and one that is taken back.
-pub(super) struct Headers;
+#[derive(Debug)]
+pub struct Headers;
 
 #[bivalve::module]
 impl Module for Headers {
@@ -55,7 +57,8 @@ impl Module for Headers {
 }
 
 /// Rewrites method and URL.
-pub(super) struct Rewrites;
+#[derive(Debug)]
+pub struct Rewrites;
 
 #[bivalve::module]
 impl Module for Rewrites {
@@ -72,7 +75,8 @@ impl Module for Rewrites {
 }
 
 /// Says who asks.
-pub(super) struct Users;
+#[derive(Debug)]
+pub struct Users;
 
 #[bivalve::module]
 impl Module for Users {
@@ -88,7 +92,8 @@ impl Module for Users {
 }
 
 /// Reads server variables and sets one.
-pub(super) struct Variables;
+#[derive(Debug)]
+pub struct Variables;
 
 #[bivalve::module]
 impl Module for Variables {
@@ -108,7 +113,8 @@ impl Module for Variables {
 }
 
 /// Sends in three parts, with trailers.
-pub(super) struct Streams;
+#[derive(Debug)]
+pub struct Streams;
 
 #[bivalve::module]
 impl Module for Streams {
@@ -125,7 +131,8 @@ impl Module for Streams {
 }
 
 /// Waits for nothing that the server knows of.
-pub(super) struct Waits;
+#[derive(Debug)]
+pub struct Waits;
 
 #[bivalve::module]
 impl Module for Waits {

@@ -1,0 +1,27 @@
+//! The probes, and the examples, as native modules of IIS.
+
+use async_completion::AsyncHello;
+use hello_world::HelloWorld;
+use same_on_both::probes::{entity, failure, nested, response};
+
+bivalve_iis::export_modules! {
+    "HelloWorld" => HelloWorld,
+    "AsyncHello" => AsyncHello,
+    "Answers" => response::Answers,
+    "Headers" => response::Headers,
+    "Rewrites" => response::Rewrites,
+    "Users" => response::Users,
+    "Variables" => response::Variables,
+    "Streams" => response::Streams,
+    "Waits" => response::Waits,
+    "Echo" => entity::Echo,
+    "PutsBack" => entity::PutsBack,
+    "Filters" => entity::Filters,
+    "FlushesInside" => nested::FlushesInside,
+    "MapsPaths" => nested::MapsPaths,
+    "Notifies" => nested::Notifies,
+    "AsksItself" => nested::AsksItself,
+    "Completes" => nested::Completes,
+    "Fails" => failure::Fails,
+    "Panics" => failure::Panics,
+}
