@@ -10,7 +10,7 @@ use clap::ValueEnum;
 
 use crate::command::Command;
 use crate::tools::{Missing, Tool};
-use crate::{Result, deep, diagrams, house, smoke, windows};
+use crate::{Result, cpp, deep, diagrams, house, smoke, windows};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -45,6 +45,8 @@ enum Step {
     Doctest,
     /// The tests that run on Windows, under Wine where this is Linux, and compile checks of other targets
     Windows,
+    /// Clang's layouts of IIS's classes against ours, and C++ modules in a C++ host under Wine
+    Cpp,
     /// Every combination of features of every published crate
     Powerset,
     /// The documentation, warnings denied
@@ -177,6 +179,7 @@ impl Step {
                     .env("RUSTDOCFLAGS", "-D warnings"),
             ),
             Step::Windows => Action::Own(windows::run),
+            Step::Cpp => Action::Own(cpp::run),
             Step::Smoke => Action::Own(smoke::run),
             Step::Loom => Action::Quiet(deep::loom(scratch)),
             Step::Asan => Action::Quiet(deep::asan(scratch)),
@@ -190,7 +193,7 @@ impl Step {
             // It ends the server with a signal.
             Step::Smoke => cfg!(unix),
             Step::Asan => cfg!(all(target_os = "linux", target_arch = "x86_64")),
-            Step::Loom | Step::Soak => cfg!(target_os = "linux"),
+            Step::Cpp | Step::Loom | Step::Soak => cfg!(target_os = "linux"),
             _ => true,
         }
     }
@@ -205,6 +208,7 @@ impl Step {
             // On Windows the tests need nothing but cargo.
             Step::Windows if std::env::consts::OS == "windows" => &[],
             Step::Windows => &[Tool::Windows],
+            Step::Cpp => &[Tool::Cpp],
             Step::Smoke => &[Tool::Curl],
             Step::House | Step::Diagrams | Step::Doctest | Step::Docs => &[],
         }

@@ -5,6 +5,7 @@
 
 mod bench;
 mod command;
+mod cpp;
 mod deep;
 mod diagrams;
 mod gates;

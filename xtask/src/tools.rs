@@ -2,14 +2,16 @@
 
 use std::fmt;
 
-use crate::Result;
 use crate::command::Command;
 use crate::windows::toolchain;
+use crate::{Result, cpp};
 
 /// A program that some gate starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Tool {
     Clippy,
+    /// All that builds C++ with the MSVC layout and runs it.
+    Cpp,
     Curl,
     Hack,
     Nextest,
@@ -51,6 +53,7 @@ impl Tool {
     fn present(self) -> bool {
         let version = match self {
             Tool::Clippy => "cargo clippy --version",
+            Tool::Cpp => return cpp::missing().is_empty(),
             Tool::Curl => "curl --version",
             Tool::Hack => "cargo hack --version",
             Tool::Nextest => "cargo nextest --version",
@@ -67,14 +70,18 @@ impl Tool {
             Tool::Hack => vec![Command::new("cargo install cargo-hack --locked")],
             Tool::Nextest => vec![Command::new("cargo install cargo-nextest --locked")],
             Tool::Curl if is_root() && has_apt() => packages("curl ca-certificates"),
+            Tool::Cpp if is_root() && has_apt() => packages(cpp::PACKAGES),
             Tool::Windows if is_root() && has_apt() => packages(toolchain::PACKAGES),
-            Tool::Clippy | Tool::Curl | Tool::Nightly | Tool::Rustfmt | Tool::Windows => Vec::new(),
+            Tool::Clippy | Tool::Cpp | Tool::Curl | Tool::Nightly | Tool::Rustfmt | Tool::Windows => {
+                Vec::new()
+            }
         }
     }
 
     fn missing(self) -> Missing {
         let line = match self {
             Tool::Clippy | Tool::Rustfmt => "rustup component add clippy rustfmt".into(),
+            Tool::Cpp => format!("sudo apt-get install --no-install-recommends {}", cpp::PACKAGES),
             Tool::Curl => "sudo apt-get install curl".into(),
             Tool::Hack => "cargo install cargo-hack --locked".into(),
             Tool::Nextest => "cargo install cargo-nextest --locked".into(),
@@ -91,6 +98,9 @@ impl fmt::Display for Tool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Tool::Clippy => "clippy",
+            Tool::Cpp => {
+                return write!(f, "what builds and runs C++ for Windows ({})", cpp::missing().join(", "));
+            }
             Tool::Curl => "curl",
             Tool::Hack => "cargo-hack",
             Tool::Nextest => "cargo-nextest",

@@ -4,7 +4,7 @@
 //! not of speed; everything it makes is in a directory of its own in the target directory. On Windows the same
 //! tests run natively.
 
-mod prefix;
+pub(crate) mod prefix;
 mod programs;
 pub(crate) mod toolchain;
 

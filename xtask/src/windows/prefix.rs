@@ -19,7 +19,7 @@ const POLL: Duration = Duration::from_millis(10);
 
 /// Its Wine is ended when this is dropped: nothing of it outlives the step.
 #[derive(Debug)]
-pub(super) struct Prefix {
+pub(crate) struct Prefix {
     /// Of the whole step; the prefix is in it.
     directory: PathBuf,
     wine: Wine,
@@ -27,7 +27,7 @@ pub(super) struct Prefix {
 
 impl Prefix {
     /// Makes the prefix below `directory`, when it is not there as this version of the code makes it.
-    pub(super) fn ensure(directory: &Path) -> Result<Self> {
+    pub(crate) fn ensure(directory: &Path) -> Result<Self> {
         let prefix = Self { directory: directory.to_path_buf(), wine: Wine::find()? };
         let system = prefix.path().join("drive_c/windows/system32");
         // The source is what is copied last, so it also says that the prefix is complete.
@@ -71,13 +71,13 @@ impl Prefix {
     }
 
     /// Wine in this prefix, without its own messages; the program and its arguments are still to be added.
-    pub(super) fn wine(&self) -> Command {
+    pub(crate) fn wine(&self) -> Command {
         // No window, and nothing that asks to download .NET or a browser.
         self.command(&self.wine.loader).env("WINEDLLOVERRIDES", "mscoree,mshtml=").env("DISPLAY", "")
     }
 
     /// Waits until the child ends; `None` when it was still running at the limit, and is killed with its Wine.
-    pub(super) fn finish(&self, mut child: Child, limit: Duration) -> Result<Option<ExitStatus>> {
+    pub(crate) fn finish(&self, mut child: Child, limit: Duration) -> Result<Option<ExitStatus>> {
         let deadline = Instant::now() + limit;
         while Instant::now() < deadline {
             if let Some(status) = child.try_wait()? {

@@ -8,7 +8,7 @@ use crate::command::Command;
 /// What runs here. Its linker comes with the packages, Microsoft's does not.
 pub(super) const TARGET: &str = "x86_64-pc-windows-gnu";
 /// Mingw's compiler: also what rustc calls as the linker.
-pub(super) const MINGW: &str = "x86_64-w64-mingw32-gcc";
+pub(crate) const MINGW: &str = "x86_64-w64-mingw32-gcc";
 
 /// The packages of Debian 12 that bring all of it. `rustc-web` is a current Rust; it leaves what rustup installed
 /// alone.
@@ -31,7 +31,7 @@ pub(super) enum Toolchain {
 
 /// Wine's two programs: they have to be of one installation.
 #[derive(Debug)]
-pub(super) struct Wine {
+pub(crate) struct Wine {
     pub(super) loader: PathBuf,
     pub(super) server: PathBuf,
 }
@@ -102,7 +102,7 @@ pub(crate) fn missing() -> Vec<&'static str> {
 }
 
 impl Wine {
-    pub(super) fn find() -> Result<Self> {
+    pub(crate) fn find() -> Result<Self> {
         let debian = Path::new(DEBIAN_WINE);
         // Debian's package without its wrappers has nothing on the path; newer versions have one program for all.
         let loader = on_path("wine64").or_else(|| file(debian, "wine64")).or_else(|| on_path("wine"));
@@ -138,7 +138,7 @@ fn sysroot(rustc: &str) -> Option<PathBuf> {
     output.status.success().then(|| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
 }
 
-fn on_path(name: &str) -> Option<PathBuf> {
+pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?).find_map(|directory| file(&directory, name))
 }
 

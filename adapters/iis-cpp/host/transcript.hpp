@@ -1,0 +1,64 @@
+// What the host tells: one line for each call, indented by how deep it is nested. It is compared with a file.
+
+#pragma once
+
+#include "../support/text.hpp"
+
+// Whether the calls that a module makes are told, or only what came of them: of a module in Rust, the former is its own
+// business.
+inline bool tell_calls = true;
+// The calls of the thread that has the turn; see machine.hpp.
+inline DWORD depth = 0;
+
+inline void print(const Text &text) {
+    DWORD written = 0;
+    WriteFile(GetStdHandle(STD_OUTPUT_HANDLE), text.text(), text.size(), &written, nullptr);
+}
+
+inline void say(const Text &line) {
+    Text text;
+    for (DWORD i = 0; i < depth; ++i) text.put("  ");
+    print(text.put(line.text()).put("\n"));
+}
+
+inline void say(PCSTR what) {
+    Text text;
+    say(text.put(what));
+}
+
+// A call into the host.
+inline void called(PCSTR method) {
+    if (tell_calls) say(method);
+}
+inline void called(PCSTR method, PCSTR detail) {
+    Text text;
+    if (tell_calls) say(text.put(method).put(" ").put(detail));
+}
+inline void called(PCSTR method, ULONGLONG number) {
+    Text text;
+    if (tell_calls) say(text.put(method).put(" ").number(number));
+}
+
+// A method that this host does not have. That is told in any case: the answer may be wrong.
+template <class Result = HRESULT> Result missing(PCSTR method) {
+    Text text;
+    say(text.put("NOT IN THIS HOST: ").put(method));
+    return static_cast<Result>(0);
+}
+template <> inline HRESULT missing<HRESULT>(PCSTR method) {
+    Text text;
+    say(text.put("NOT IN THIS HOST: ").put(method));
+    return E_NOTIMPL;
+}
+template <> inline void missing<void>(PCSTR method) {
+    missing<DWORD>(method);
+}
+
+[[noreturn]] inline void die(PCSTR what) {
+    Text text;
+    depth = 0;
+    say(text.put("host: ").put(what).put(", error ").number(GetLastError()));
+    ExitProcess(2);
+    for (;;) {
+    }
+}
