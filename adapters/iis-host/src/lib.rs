@@ -1,9 +1,62 @@
-//! A stand-in for IIS: loads a native module and runs it in Bivalve's pipeline.
-#![deny(unsafe_op_in_unsafe_fn)]
+//! A stand-in for IIS: loads a native module and runs it in Bivalve's pipeline, without IIS.
+//!
+//! The module is a DLL on Windows and under Wine, and a shared object on Linux: whatever exports `RegisterModule` and
+//! speaks the interface of `httpserv.h`, in Rust or in C++. Each is a [`Module`](bivalve_core::Module) then, and runs
+//! in any host of the pipeline: the test host, the Tower layer, [`serve()`].
+//!
+//! ```no_run
+//! use bivalve_core::testing::{TestHost, block_on};
+//! use bivalve_iis_host::{Fault, IisHost};
+//!
+//! let host = IisHost::builder().fault(Fault::Late).build();
+//! let gate = host.load("target/debug/libgate.so", "Gate")?;
+//! let test = TestHost::new().module("Gate", gate);
+//! assert_eq!(block_on(test.get("/").finish()).status(), 401);
+//! host.violations().assert_none();
+//! # Ok::<(), bivalve_iis_host::LoadError>(())
+//! ```
+//!
+//! # Threads
+//!
+//! Modules are called on threads of the host, with stacks as small as IIS's. A synchronous operation blocks the thread that
+//! called it, and what it raises comes on that thread, as in IIS. The pipeline's own thread never waits for a module
+//! (but for OnMapPath, which is synchronous).
+//!
+//! `IndicateCompletion` returns at once, and the rest of the request runs meanwhile. In IIS it runs before the call
+//! returns; either way the caller must touch nothing afterwards.
+//!
+//! # Faults and violations
+//!
+//! A [`Fault`] is what IIS does to an unlucky module: a completion before the call has returned, a cancelled read, a
+//! nested event on another thread. A [`Violation`] is what a module does to IIS: it is reported with interface and
+//! slot, where IIS would crash, now or much later. Objects are trapped when their request has ended; the last 256
+//! requests are kept for that.
+//!
+//! # Limits
+//!
+//! These answer `ERROR_NOT_SUPPORTED`: child requests (`CloneContext`, `ExecuteRequest`), `NegotiateClientCertificate`,
+//! `GetHeaderChanges`, `GetServerVarChanges`, `GetChannelBindingToken`, `PushPromise`, `GetExtendedInterface` of the
+//! context, trace configuration; of the server `GetFileInfo`, its caches of files and fragments, `GetToken`,
+//! `GetMetadata`, `RegisterFileChangeMonitor`, `QueryRequestProperty`, and on Linux `AssociateWithThreadPool`.
+//!
+//! These are there and do nothing, or little:
+//!
+//! - Full duplex: one operation at a time, also after `EnableFullDuplex`.
+//! - Global notifications are registered, and never raised; but `Terminate` comes.
+//! - `GetNextNotification` merges nothing. Tick counts are zero. Kernel and output caches, performance counters, custom
+//!   error pages and failed-request tracing are not there; `QuickTrace` goes to the log.
+//! - What a module writes into `HTTP_REQUEST` or `HTTP_RESPONSE` by itself is not read back; chunks of files are not in it.
+//! - A handler mapping names every module. `SetScriptMap` with a mapping that names another module is ignored.
+//! - The bytes of a chunk are copied when it is written, where IIS may keep the pointer.
+//! - No impersonation: tokens are null. Text in 8 bits is UTF-8.
+//! - Vtables that are cut, and traps, need a 64-bit target: on x86 they would leave arguments on the stack.
+
+#![deny(clippy::missing_safety_doc)]
 
 mod arena;
 mod call;
 mod chunk;
+mod command;
 mod connection;
 mod container;
 mod face;
@@ -18,12 +71,15 @@ mod operation;
 mod pool;
 mod registration;
 mod request;
+mod serve;
 mod text;
 mod threads;
 mod violation;
 
+pub use self::command::HostArgs;
 pub use self::fault::Fault;
 pub use self::host::{IisHost, IisHostBuilder};
 pub use self::loader::LoadError;
 pub use self::module::NativeModule;
+pub use self::serve::{listen, serve};
 pub use self::violation::{OnViolation, Rule, Violation, Violations};

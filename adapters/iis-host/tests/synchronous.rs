@@ -113,7 +113,7 @@ fn the_raw_record_has_what_the_request_has_and_follows_its_changes() {
         unsafe {
             let raw = IHttpRequest::get_raw_http_request(call.request());
             let base = &(*raw).Base;
-            assert_eq!(base.Verb, bivalve_iis_sys::codes::HTTP_VERB::GET);
+            assert_eq!(base.Verb, codes::HTTP_VERB::GET);
             assert_eq!(common::wide(base.CookedUrl.pAbsPath), "/a b?x=1");
             assert_eq!((base.CookedUrl.AbsPathLength, base.CookedUrl.QueryStringLength), (8, 8));
             assert_eq!(std::slice::from_raw_parts(base.pRawUrl, base.RawUrlLength.into()), b"/a%20b?x=1");
