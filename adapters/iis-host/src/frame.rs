@@ -53,6 +53,8 @@ struct State {
     running: usize,
     /// How many calls have begun.
     calls: usize,
+    /// Calls that are held inside an operation until its completion has come: [`Fault::BeforeReturn`].
+    overtaken: usize,
     operations: VecDeque<Submitted>,
     asynchronous: bool,
     cancelled: bool,
@@ -137,7 +139,9 @@ impl Frame {
             Status::CONTINUE | Status::FINISH_REQUEST if state.answer.is_some() => Some(Rule::SecondCompletion),
             Status::CONTINUE | Status::FINISH_REQUEST => {
                 state.answer = Some(status);
-                if state.running > 0 {
+                // A handler that is not inside one of our calls is on its way out: no lock that a module can hold reaches to
+                // its last instruction.
+                if state.running > 0 && state.overtaken > 0 {
                     Some(Rule::EndedBeforeReturn)
                 } else if state.asynchronous {
                     Some(Rule::OperationOutstanding)
@@ -338,6 +342,7 @@ impl Frame {
         if state.running == 0 {
             return;
         }
+        state.overtaken += 1;
         let bound = std::time::Instant::now() + OVERTAKING;
         while state.calls == calls && !state.ended && std::time::Instant::now() < bound {
             state = self.idle.wait_timeout(state, STEP).unwrap_or_else(PoisonError::into_inner).0;
@@ -346,8 +351,9 @@ impl Frame {
         let running = state.running;
         if running > 1 {
             let waited = self.idle.wait_timeout_while(state, HARM, |state| state.running >= running);
-            drop(waited.unwrap_or_else(PoisonError::into_inner).0);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+        state.overtaken -= 1;
     }
 
     fn change(&self, mut state: MutexGuard<'_, State>) {

@@ -67,10 +67,7 @@ fn before_return_does_no_harm_to_a_module_that_holds_a_lock_over_both() {
             Status::PENDING
         })
         .on("completion", |_| {
-            let guard = LOCK.lock().unwrap();
-            drop(guard);
-            // The handler has let go of the lock; it is on its way out.
-            thread::sleep(Duration::from_millis(20));
+            drop(LOCK.lock().unwrap());
             Status::CONTINUE
         });
     let (test, _) = mounted(&host, "guarded", script);
