@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
-use bivalve_iis_host::IisHost;
+use bivalve_iis_host::{Fault, IisHost};
+use bivalve_iis_sys::version;
 use same_on_both::differences::{reason, without};
 use same_on_both::{Answer, Case, probes, tower};
 
@@ -16,13 +17,40 @@ async fn every_probe_is_answered_behind_tower() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_module_inside_iis_does_what_it_does_behind_tower() {
+/// Each test is a server that behaves in another way, to all probes.
+macro_rules! inside_iis {
+    ($($test:ident: $host:expr;)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                compare(|| $host.build()).await;
+            }
+        )*
+    };
+}
+
+inside_iis! {
+    a_module_inside_iis_does_what_it_does_behind_tower: IisHost::builder();
+    also_when_completions_are_always_posted: IisHost::builder().fault(Fault::AlwaysPosted);
+    also_when_completions_come_before_the_call_returns: IisHost::builder().fault(Fault::BeforeReturn);
+    also_when_operations_are_done_at_once: IisHost::builder().fault(Fault::Inline);
+    also_when_completions_are_late: IisHost::builder().fault(Fault::Late);
+    also_when_nested_events_come_on_another_thread: IisHost::builder().fault(Fault::NestedElsewhere);
+    also_when_all_of_that_comes_together:
+        IisHost::builder().fault(Fault::AlwaysPosted).fault(Fault::BeforeReturn).fault(Fault::NestedElsewhere);
+    also_without_a_connection: IisHost::builder().without_connection();
+    also_in_iis_8_5: IisHost::builder().version(version::IIS_8_5);
+    also_in_iis_8_0: IisHost::builder().version(version::IIS_8_0);
+    also_in_iis_7_5: IisHost::builder().version(version::IIS_7_5);
+    also_in_iis_7_0: IisHost::builder().version(version::IIS_7_0);
+}
+
+async fn compare(host: impl Fn() -> IisHost) {
     let library = library();
     let mut different = Vec::new();
     for case in probes::cases() {
         let expected = without(tower::see(&case).await);
-        let host = IisHost::builder().build();
+        let host = host();
         let native = host.load(&library, case.name).expect("the module loads");
         let seen = without(tower::see(&Case { module: Arc::new(native), ..case.clone() }).await);
         match (seen == expected, reason(case.name)) {
