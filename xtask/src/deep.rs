@@ -13,6 +13,7 @@ pub(crate) fn loom(scratch: &Path) -> Command {
         .arg("--config=profile.release.lto=false")
         .arg("--package=bivalve-tokio")
         .arg("--package=bivalve-iocp")
+        .arg("--package=bivalve-iis")
         .arg("-E=test(/^models::/)")
         .env("RUSTFLAGS", "--cfg bivalve_loom")
         .env("LOOM_MAX_PREEMPTIONS", "3")

@@ -131,9 +131,8 @@ pub(crate) unsafe fn client_of(
     let class = IHttpConnectionStoredContext::new(&VTABLE);
     let watch = Box::into_raw(Box::new(Watch { class, client: Arc::clone(&client) })).cast();
     // SAFETY: as above; the container takes over an object that is alive until its clean-up.
-    let set = unsafe {
-        IHttpConnectionModuleContextContainer::set_connection_module_context(container, watch, id)
-    };
+    let set =
+        unsafe { IHttpConnectionModuleContextContainer::set_connection_module_context(container, watch, id) };
     if !succeeded(set) {
         // SAFETY: nobody has taken it over.
         drop(unsafe { Box::from_raw(watch.cast::<Watch>()) });

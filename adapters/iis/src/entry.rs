@@ -2,6 +2,7 @@
 
 use std::ffi::c_void;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bivalve_core::{Context, Event, Flow, Notification, Result};
 use bivalve_iis_sys::codes::REQUEST_NOTIFICATION_STATUS;
@@ -56,14 +57,19 @@ pub(crate) unsafe fn enter(
     host.call = None;
     // SAFETY: as the caller says.
     unsafe { inward::bring(&mut cx) };
+    let answered = &record.shared.answered;
     if comes_after_handler(event) {
+        answered.store(true, Ordering::Relaxed);
+    }
+    if answered.load(Ordering::Relaxed) {
         cx.response_mut().adopt_answered();
         let _ = cx.take_touched();
     }
     // SAFETY: as the caller says.
     let mut provided = unsafe { Provided::of(event, provider) };
     let running = Running { object, record, cx: Some(cx), event, context, provider };
-    let synchronous = exported.registration.is_synchronous(event) || event.notification() == Notification::MapPath;
+    let synchronous =
+        exported.registration.is_synchronous(event) || event.notification() == Notification::MapPath;
     if synchronous {
         return running.now(provided);
     }
@@ -208,6 +214,9 @@ impl Running {
         let is_callers = provided.is_callers();
         // SAFETY: the notification has not been answered.
         unsafe { provided.give_back(context, provider, &result) };
+        if event == Event::of(Notification::ExecuteRequestHandler) {
+            self.record.shared.answered.store(true, Ordering::Relaxed);
+        }
         let cx = self.cx();
         let flow = match result {
             Err(error) if is_callers && !error.is_panic() => Flow::Finish,
@@ -283,8 +292,9 @@ unsafe fn map_handler(object: &Object, record: &Record, event: Event, provider: 
 }
 
 fn comes_after_handler(event: Event) -> bool {
-    event.notification() > Notification::ExecuteRequestHandler
-        || event == Event::post(Notification::ExecuteRequestHandler).unwrap_or(event)
+    let notification = event.notification();
+    (notification.is_deterministic() && notification > Notification::ExecuteRequestHandler)
+        || Some(event) == Event::post(Notification::ExecuteRequestHandler)
 }
 
 fn status_of(flow: Flow) -> REQUEST_NOTIFICATION_STATUS {

@@ -227,7 +227,8 @@ impl IisHost {
                     return; // It begins anew when somebody asks.
                 }
                 self.cancelled = false;
-                let buffer = memory.and_then(|memory| memory.downcast::<Vec<u8>>().ok()).map(|buffer| *buffer);
+                let buffer =
+                    memory.and_then(|memory| memory.downcast::<Vec<u8>>().ok()).map(|buffer| *buffer);
                 self.read = Some(read_result(status, bytes, buffer));
             }
             Running::Custom => self.notified = Some(status),
@@ -252,7 +253,9 @@ impl IisHost {
                     let batch = memory.and_then(|memory| memory.downcast_mut::<Batch>());
                     let (chunks, count) = batch.map_or((std::ptr::null_mut(), 0), Batch::raw);
                     // SAFETY: as above; the chunks, and what they point to, belong to the call until IIS has completed.
-                    unsafe { IHttpResponse::write_entity_chunks(response, chunks, count, 1, 1, sent, expected) }
+                    unsafe {
+                        IHttpResponse::write_entity_chunks(response, chunks, count, 1, 1, sent, expected)
+                    }
                 })
             }
         };
@@ -301,7 +304,9 @@ impl IisHost {
             };
             let len = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
             // SAFETY: as above; the buffer belongs to the call until IIS has completed.
-            unsafe { IHttpRequest::read_entity_body(request, buffer.as_mut_ptr().cast(), len, 1, bytes, expected) }
+            unsafe {
+                IHttpRequest::read_entity_body(request, buffer.as_mut_ptr().cast(), len, 1, bytes, expected)
+            }
         });
         match began {
             Began::Expected => self.running = Some(Running::Read),
@@ -323,11 +328,7 @@ impl IisHost {
     }
 }
 
-fn read_result(
-    status: HRESULT,
-    bytes: u32,
-    buffer: Option<Vec<u8>>,
-) -> Result<Bytes, CompletionStatus> {
+fn read_result(status: HRESULT, bytes: u32, buffer: Option<Vec<u8>>) -> Result<Bytes, CompletionStatus> {
     if status == from_win32(ERROR_HANDLE_EOF) {
         return Ok(Bytes::new());
     }
@@ -342,7 +343,8 @@ fn read_result(
 impl Host for IisHost {
     fn start_send(&mut self, part: ResponsePart) {
         self.sent = None;
-        self.sending = part.chunks.iter().map(|chunk| usize::try_from(chunk.len()).unwrap_or(usize::MAX)).sum();
+        self.sending =
+            part.chunks.iter().map(|chunk| usize::try_from(chunk.len()).unwrap_or(usize::MAX)).sum();
         // SAFETY: the call that has this host has not been answered.
         let more = unsafe { outward::part(self, part.head, &part.chunks) };
         let direct = self.mirror.unbuffered && !more.is_empty();

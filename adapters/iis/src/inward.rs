@@ -21,12 +21,23 @@ use crate::host::IisHost;
 use crate::{file, text};
 
 /// What a URL must not have as it is.
-const URL: &AsciiSet =
-    &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
+const URL: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// What IIS had when we looked last, and after what we have written since.
 #[derive(Default)]
 pub(crate) struct Mirror {
+    /// Memory for what is looked at.
+    scratch: Vec<u8>,
     request_seen: Vec<u8>,
     pub(crate) request_headers: HeaderMap,
     pub(crate) method: Method,
@@ -76,7 +87,8 @@ unsafe fn bring_request(cx: &mut Context, request: *mut IHttpRequest, mirror: &m
     // SAFETY: the request is alive, says the caller, and its record with it; nobody writes to it during this call.
     unsafe {
         let raw = IHttpRequest::get_raw_http_request(request);
-        let mut seen = Vec::with_capacity(mirror.request_seen.len());
+        let mut seen = std::mem::take(&mut mirror.scratch);
+        seen.clear();
         seen.extend_from_slice(text::terminated(IHttpRequest::get_http_method(request)));
         let changed = IHttpRequest::get_url_changed(request) != 0;
         seen.push(u8::from(changed));
@@ -90,9 +102,10 @@ unsafe fn bring_request(cx: &mut Context, request: *mut IHttpRequest, mirror: &m
             mirror.method = parts.method.clone();
             mirror.url = parts.uri.clone();
             mirror.request_headers.clone_from(&parts.headers);
-            mirror.request_seen = seen;
+            std::mem::swap(&mut mirror.request_seen, &mut seen);
             cx.request_mut().adopt(parts.method, parts.uri, original, parts.version, parts.headers);
         }
+        mirror.scratch = seen;
         cx.request_mut().reopen_entity();
     }
 }
@@ -117,7 +130,8 @@ unsafe fn bring_response(cx: &mut Context, response: *mut IHttpResponse, sent: b
             std::ptr::null_mut(),
             std::ptr::null_mut(),
         );
-        let seen = look_at_response(raw);
+        let mut seen = std::mem::take(&mut mirror.scratch);
+        look_at_response(&mut seen, raw);
         if seen != mirror.response_seen || (status, sub) != mirror.status {
             let headers = if raw.is_null() {
                 HeaderMap::new()
@@ -125,12 +139,13 @@ unsafe fn bring_response(cx: &mut Context, response: *mut IHttpResponse, sent: b
                 let raw = &(*raw).Base.Headers;
                 headers(&raw.KnownHeaders, &RESPONSE_HEADERS, raw.pUnknownHeaders, raw.UnknownHeaderCount)
             };
-            mirror.response_seen = seen;
+            mirror.response_seen.clone_from(&seen);
             mirror.status = (status, sub);
             mirror.response_headers.clone_from(&headers);
             let status = StatusCode::from_u16(status).unwrap_or_default();
             cx.response_mut().adopt_head(status, sub, headers, sent);
         }
+        mirror.scratch = seen;
         cx.response_mut().adopt_sent(sent);
         let seen = look_at_chunks(raw);
         if seen != mirror.chunks_seen || cx.response().chunks().len() != mirror.chunks.len() {
@@ -171,7 +186,7 @@ impl Mirror {
             if let Some((status, headers)) = head {
                 self.status = status;
                 self.response_headers.clone_from(headers);
-                self.response_seen = look_at_response(raw);
+                look_at_response(&mut self.response_seen, raw);
             }
             let seen = look_at_chunks(raw);
             // As many as were written: IIS keeps them one by one. Else they are looked at next time.
@@ -195,7 +210,8 @@ pub(crate) unsafe fn head(request: *mut IHttpRequest) -> http::request::Parts {
     // SAFETY: the request is alive, says the caller, and with it its record and texts.
     unsafe {
         let raw = IHttpRequest::get_raw_http_request(request);
-        parts.method = Method::from_bytes(text::terminated(IHttpRequest::get_http_method(request))).unwrap_or_default();
+        parts.method =
+            Method::from_bytes(text::terminated(IHttpRequest::get_http_method(request))).unwrap_or_default();
         let (mut major, mut minor) = (1_u16, 1_u16);
         IHttpRequest::get_http_version(request, &mut major, &mut minor);
         parts.version = match (major, minor) {
@@ -288,7 +304,9 @@ fn uri(text: &[u8]) -> Uri {
 unsafe fn look_at_wide(seen: &mut Vec<u8>, raw: *const HTTP_REQUEST) {
     if !raw.is_null() {
         // SAFETY: it is alive, says the caller.
-        seen.extend_from_slice(unsafe { url_now(raw) }.path_and_query().map_or("", |p| p.as_str()).as_bytes());
+        seen.extend_from_slice(
+            unsafe { url_now(raw) }.path_and_query().map_or("", |p| p.as_str()).as_bytes(),
+        );
     }
 }
 
@@ -307,15 +325,16 @@ unsafe fn look_at_request(seen: &mut Vec<u8>, raw: *const HTTP_REQUEST) {
 /// # Safety
 ///
 /// `raw` is null or alive.
-unsafe fn look_at_response(raw: *const HTTP_RESPONSE) -> Vec<u8> {
-    let mut seen = vec![1];
+unsafe fn look_at_response(seen: &mut Vec<u8>, raw: *const HTTP_RESPONSE) {
+    seen.clear();
+    // Never as empty as before the first look.
+    seen.push(1);
     if !raw.is_null() {
         // SAFETY: it is alive, says the caller.
         let raw = unsafe { &(*raw).Base.Headers };
         // SAFETY: as above, and with it what it points to.
-        unsafe { look_at(&mut seen, &raw.KnownHeaders, raw.pUnknownHeaders, raw.UnknownHeaderCount) };
+        unsafe { look_at(seen, &raw.KnownHeaders, raw.pUnknownHeaders, raw.UnknownHeaderCount) };
     }
-    seen
 }
 
 /// # Safety

@@ -38,7 +38,7 @@
 //! While a module is inside `flush`, `read_entity`, `map_path` or `notify_custom`, IIS may call the same module again, on
 //! this thread or on another one. That call gets a context of its own, in step with IIS. State and shared values are one
 //! for all of them, and no two have them at the same time. A module that holds a reference to its state while it waits for
-//! something of its own makes an event on another thread that asks for it wait as well, for 30 seconds at most, after which
+//! something of its own makes an event on another thread that asks for it wait as well, for 10 seconds at most, after which
 //! that event fails with 500.
 //!
 //! # Failures

@@ -247,7 +247,10 @@ fn a_late_wake_after_the_end_finds_nothing() {
     model(|world, call| {
         let (wakes, wake) = Wakes::new();
         let (mut other, late) = Wakes::new();
-        let (first, second) = (spawn(wake), spawn(late));
+        let wakers = spawn(move || {
+            wake();
+            late();
+        });
         world.notify(&call, async move {
             poll_fn(|task| {
                 let _ = Pin::new(&mut other).poll(task);
@@ -257,7 +260,26 @@ fn a_late_wake_after_the_end_finds_nothing() {
             wakes.await;
             Status::CONTINUE
         });
-        first.join().expect("no thread panics");
-        second.join().expect("no thread panics");
+        wakers.join().expect("no thread panics");
+    });
+}
+
+#[test]
+fn dispose_waits_for_a_poll_and_nothing_is_polled_after_it() {
+    model(|world, call| {
+        let (mut wakes, wake) = Wakes::new();
+        let waker = spawn(wake);
+        let inner = Arc::clone(&world);
+        let status = call.begin(Box::pin(poll_fn(move |task| {
+            assert!(!lock(&inner.state).gone, "rule 7: polled after the end");
+            let _ = Pin::new(&mut wakes).poll(task);
+            Poll::<Status>::Pending
+        })));
+        assert_eq!(status, Status::PENDING);
+        call.retire();
+        lock(&world.state).gone = true;
+        waker.join().expect("no thread panics");
+        let threads = std::mem::take(&mut lock(&world.state).threads);
+        threads.into_iter().for_each(|thread| thread.join().expect("no thread panics"));
     });
 }

@@ -71,7 +71,8 @@ impl Object {
 
     /// The call that IIS's completion is for.
     pub(crate) fn awaiting(&self, event: Event) -> Option<Arc<IisCall>> {
-        let calls: Vec<_> = self.calls().iter().filter(|call| call.0 == event).map(|c| Arc::clone(&c.1)).collect();
+        let calls: Vec<_> =
+            self.calls().iter().filter(|call| call.0 == event).map(|c| Arc::clone(&c.1)).collect();
         calls.into_iter().rev().find(|call| call.awaits_iis())
     }
 

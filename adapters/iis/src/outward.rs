@@ -52,7 +52,8 @@ pub(crate) fn batches(chunks: &[EntityChunk]) -> impl Iterator<Item = Batch> + u
                 let mut rest = bytes.clone();
                 while !rest.is_empty() {
                     if room == 0 || batch.raw.len() == CHUNKS {
-                        batches.push(std::mem::replace(&mut batch, Batch { raw: Vec::new(), kept: Vec::new() }));
+                        batches
+                            .push(std::mem::replace(&mut batch, Batch { raw: Vec::new(), kept: Vec::new() }));
                         room = BYTES;
                     }
                     let piece = rest.split_to(rest.len().min(room));
@@ -213,8 +214,7 @@ unsafe fn in_request_memory(
     let count = u16::try_from(chunks.len()).ok()?;
     let size = u32::try_from(chunks.len().max(1) * size_of::<HTTP_DATA_CHUNK>()).ok()?;
     // SAFETY: the context is alive, says the caller.
-    let array =
-        unsafe { IHttpContext::allocate_request_memory(context, size) }.cast::<HTTP_DATA_CHUNK>();
+    let array = unsafe { IHttpContext::allocate_request_memory(context, size) }.cast::<HTTP_DATA_CHUNK>();
     if array.is_null() || !array.is_aligned() {
         return None;
     }
@@ -254,7 +254,12 @@ pub(crate) unsafe fn copied(context: *mut IHttpContext, bytes: &[u8]) -> Option<
 /// # Safety
 ///
 /// The response is alive.
-unsafe fn push_head(host: &mut IisHost, response: *mut IHttpResponse, status: (u16, u16), headers: &HeaderMap) {
+unsafe fn push_head(
+    host: &mut IisHost,
+    response: *mut IHttpResponse,
+    status: (u16, u16),
+    headers: &HeaderMap,
+) {
     // SAFETY: the response is alive, says the caller; IIS copies texts and values.
     unsafe {
         if status != host.mirror.status {

@@ -76,10 +76,8 @@ unsafe fn site_of(site: *mut IHttpSite, exported: &Exported) -> Arc<Site> {
 
 fn build(site: &Arc<Site>, application: &Arc<Application>) -> Arc<Pipeline> {
     let server = Server::new().with_spawn(|future| drop(runtime::handle().spawn(future)));
-    let mut builder = Pipeline::builder()
-        .server(server)
-        .site(Arc::clone(site))
-        .application(Arc::clone(application));
+    let mut builder =
+        Pipeline::builder().server(server).site(Arc::clone(site)).application(Arc::clone(application));
     for exported in registry::all() {
         builder = builder.shared_module(exported.name.to_string(), Arc::clone(&exported.module));
     }

@@ -2,7 +2,9 @@
 
 use std::ffi::c_void;
 
-use bivalve_core::{CustomNotification, EntityRead, Error, Event, Flow, Given, Notification, PathMapping, Result, Sending};
+use bivalve_core::{
+    CustomNotification, EntityRead, Error, Event, Flow, Given, Notification, PathMapping, Result, Sending,
+};
 use bivalve_iis_sys::flags::HTTP_SEND_RESPONSE_FLAG_MORE_DATA;
 use bivalve_iis_sys::hresult::E_FAIL;
 use bivalve_iis_sys::{

@@ -1,8 +1,7 @@
 //! One request, as all modules of this DLL know it together.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::ThreadId;
 use std::time::Duration;
 
 use bivalve_core::{Context, Kept};
@@ -19,7 +18,7 @@ use crate::{inward, stored};
 ///
 /// Bounds: a module that holds on to its state, on a thread of its own, while IIS raises another event of the request.
 /// The nested event then fails with 500. Not configurable: nobody who behaves comes near.
-const KEPT_TIMEOUT: Duration = Duration::from_secs(30);
+const KEPT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One request. Counted: by the request's container, and by every module's object.
 pub(crate) struct Record {
@@ -38,13 +37,15 @@ pub(crate) struct Shared {
     returned: Condvar,
     /// What a module failed with in a nested event, for the operation around it.
     failed: Mutex<Option<(StatusCode, u16)>>,
+    /// A handler has begun to answer.
+    pub(crate) answered: AtomicBool,
     /// Which module made itself the handler, plus one.
     handler: AtomicUsize,
 }
 
 enum Slot {
     Here(Kept),
-    Taken(ThreadId),
+    Taken,
 }
 
 impl Record {
@@ -70,10 +71,7 @@ impl Record {
             let request = IHttpContext::get_request(context);
             let connection = IHttpContext::get_connection(context);
             let make = || inward::connection(request);
-            (
-                place_of(context, exported),
-                client_of(connection, exported.dll.id, exported.dll.version, make),
-            )
+            (place_of(context, exported), client_of(connection, exported.dll.id, exported.dll.version, make))
         };
         Arc::new(Self {
             shared: Arc::new(Shared::default()),
@@ -126,6 +124,7 @@ impl Default for Shared {
             kept: Mutex::new(Slot::Here(Kept::default())),
             returned: Condvar::new(),
             failed: Mutex::default(),
+            answered: AtomicBool::new(false),
             handler: AtomicUsize::new(0),
         }
     }
@@ -136,20 +135,15 @@ impl Shared {
     ///
     /// # Panics
     ///
-    /// When this thread has it already, in a context whose module holds on to it, and after [`KEPT_TIMEOUT`]. Inside a
-    /// module's method, where it becomes that module's failure.
+    /// After [`KEPT_TIMEOUT`]. Inside a module's method, where it becomes that module's failure.
     #[expect(clippy::panic, reason = "there is no other way out of a getter, and the caller contains it")]
     pub(crate) fn take_kept(&self) -> Kept {
-        let me = std::thread::current().id();
         let slot = lock(&self.kept);
-        let waited = self
-            .returned
-            .wait_timeout_while(slot, KEPT_TIMEOUT, |slot| matches!(slot, Slot::Taken(thread) if *thread != me));
+        let waited = self.returned.wait_timeout_while(slot, KEPT_TIMEOUT, |slot| matches!(slot, Slot::Taken));
         let (mut slot, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        match std::mem::replace(&mut *slot, Slot::Taken(me)) {
+        match std::mem::replace(&mut *slot, Slot::Taken) {
             Slot::Here(kept) => kept,
-            Slot::Taken(thread) => {
-                *slot = Slot::Taken(thread);
+            Slot::Taken => {
                 drop(slot);
                 panic!(
                     "a nested event asks for the state that another event of this request holds on to: let go of it before you flush, read, map or notify"

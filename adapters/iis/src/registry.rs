@@ -8,9 +8,7 @@ use bivalve_iis_sys::flags;
 use bivalve_iis_sys::hresult::{E_FAIL, E_POINTER, ERROR_NOT_FOUND, S_OK, from_win32, succeeded};
 use bivalve_iis_sys::types::{HRESULT, HTTP_MODULE_ID, PCWSTR};
 use bivalve_iis_sys::version::IIS_7_5;
-use bivalve_iis_sys::{
-    IHttpModuleRegistrationInfo, IHttpModuleRegistrationInfo2, IHttpServer, IHttpServer2,
-};
+use bivalve_iis_sys::{IHttpModuleRegistrationInfo, IHttpModuleRegistrationInfo2, IHttpServer, IHttpServer2};
 
 use crate::contain::contained;
 use crate::script_map::ScriptMap;
@@ -99,8 +97,7 @@ fn add(
     let first = modules.iter().find(|exported| exported.dll.server == server && !server.is_null());
     let dll = Dll { id: first.map_or(id, |exported| exported.dll.id), version, server };
     let script_map = OnceLock::new();
-    let exported =
-        Arc::new(Exported { index, name: name.into(), module, registration, dll, script_map });
+    let exported = Arc::new(Exported { index, name: name.into(), module, registration, dll, script_map });
     modules.push(Arc::clone(&exported));
     exported
 }
@@ -121,9 +118,8 @@ unsafe fn announce(info: *mut IHttpModuleRegistrationInfo, exported: &Arc<Export
     }
     let factory = factory::Factory::make(exported);
     // SAFETY: the registration is alive during the call, and IIS takes over the factory until it terminates it.
-    let result = unsafe {
-        IHttpModuleRegistrationInfo::set_request_notifications(info, factory, notifications, post)
-    };
+    let result =
+        unsafe { IHttpModuleRegistrationInfo::set_request_notifications(info, factory, notifications, post) };
     if !succeeded(result) {
         // SAFETY: IIS has not taken it over.
         unsafe { factory::Factory::free(factory) };
@@ -181,10 +177,7 @@ unsafe fn prioritise(info: *mut IHttpModuleRegistrationInfo, exported: &Exported
 /// # Safety
 ///
 /// As for [`register`].
-unsafe fn probe(
-    info: *mut IHttpModuleRegistrationInfo,
-    dll: &Dll,
-) -> *mut IHttpModuleRegistrationInfo2 {
+unsafe fn probe(info: *mut IHttpModuleRegistrationInfo, dll: &Dll) -> *mut IHttpModuleRegistrationInfo2 {
     let mut found: *mut c_void = std::ptr::null_mut();
     if dll.server.is_null() || dll.version < IIS_7_5 {
         return found.cast();

@@ -68,7 +68,10 @@ where
 /// # Safety
 ///
 /// As for [`stored`].
-unsafe fn find<T, C: Is<IHttpModuleContextContainer>>(container: *mut C, id: HTTP_MODULE_ID) -> Option<Arc<T>> {
+unsafe fn find<T, C: Is<IHttpModuleContextContainer>>(
+    container: *mut C,
+    id: HTTP_MODULE_ID,
+) -> Option<Arc<T>> {
     // SAFETY: the container is alive, says the caller.
     let found = unsafe { IHttpModuleContextContainer::get_module_context(container, id) };
     if found.is_null() {

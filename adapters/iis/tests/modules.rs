@@ -4,7 +4,10 @@
 
 mod support;
 
-use bivalve_core::{Context, CustomNotification, Event, Flow, Module, Notification, Outcome, Priority, Registration, Result, Sending, User};
+use bivalve_core::{
+    Context, CustomNotification, Event, Flow, Module, Notification, Outcome, Priority, Registration, Result,
+    Sending, User,
+};
 use http::{HeaderValue, StatusCode};
 use support::{World, register, register_with};
 
@@ -162,9 +165,8 @@ fn a_panic_is_answered_with_500_and_the_next_request_works() {
 
 #[test]
 fn a_user_and_a_handler_reach_iis() {
-    let module = Sync(
-        on(Notification::AuthenticateRequest | Notification::ExecuteRequestHandler),
-        |cx, event| {
+    let module =
+        Sync(on(Notification::AuthenticateRequest | Notification::ExecuteRequestHandler), |cx, event| {
             if event.notification() == Notification::AuthenticateRequest {
                 cx.set_user(User::new("ada", "Basic"));
                 cx.set_handler();
@@ -173,8 +175,7 @@ fn a_user_and_a_handler_reach_iis() {
                 cx.response_mut().write(name)?;
             }
             Ok(Flow::Continue)
-        },
-    );
+        });
     let world = World::new("GET", "/");
     world.mount(&register("Chosen", module)).run();
     assert_eq!(world.text(), "ada");

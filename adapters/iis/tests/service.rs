@@ -19,7 +19,9 @@ fn a_service_reads_the_body_and_answers() {
         let path = request.uri().path().to_string();
         let body = request.into_body().collect().await.unwrap().to_bytes();
         let text = format!("{path} {}", String::from_utf8_lossy(&body));
-        Ok::<_, Infallible>(Response::builder().status(201).header("x-a", "b").body(Body::from(text)).unwrap())
+        Ok::<_, Infallible>(
+            Response::builder().status(201).header("x-a", "b").body(Body::from(text)).unwrap(),
+        )
     });
     let registered = register("Echo", ServiceModule::new(service));
     for mode in [Mode::Inline, Mode::Early, Mode::Late] {

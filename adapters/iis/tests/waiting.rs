@@ -61,7 +61,11 @@ fn count(cx: &mut Context) -> Result<Flow> {
     Ok(Flow::Continue)
 }
 
-fn world(name: &str, execute: for<'a> fn(&'a mut Context) -> ModuleFuture<'a>, send: fn(&mut Context) -> Result<Flow>) -> Arc<World> {
+fn world(
+    name: &str,
+    execute: for<'a> fn(&'a mut Context) -> ModuleFuture<'a>,
+    send: fn(&mut Context) -> Result<Flow>,
+) -> Arc<World> {
     let world = World::new("POST", "/");
     world.mount(&register(name, Waits { execute, send }));
     world
@@ -305,6 +309,41 @@ fn a_failure_at_send_response_is_answered_and_the_flush_fails() {
     world.run();
     assert_eq!(world.status(), 403);
     assert!(!world.text().contains("secret"), "{}", world.text());
+}
+
+#[test]
+fn a_module_may_wait_at_send_response_inside_its_own_flush() {
+    struct Slow;
+    impl Module for Slow {
+        fn registration(&self) -> Registration {
+            Registration::new().on(Notification::ExecuteRequestHandler | Notification::SendResponse)
+        }
+        fn on_execute_request_handler<'a>(&'a self, cx: &'a mut Context) -> Outcome<'a> {
+            Outcome::pending(async move {
+                cx.write("a").await?;
+                cx.flush().await?;
+                cx.write("b").await?;
+                Ok(Flow::Continue)
+            })
+        }
+        fn on_send_response<'a>(&'a self, cx: &'a mut Context, _: &'a mut Sending) -> Outcome<'a> {
+            Outcome::pending(async move {
+                tokio::time::sleep(Duration::from_millis(3)).await;
+                let seen = cx.state_mut::<Seen>();
+                seen.0 += 1;
+                let mark = format!("<{}>", seen.0);
+                cx.response_mut().write(mark)?;
+                Ok(Flow::Continue)
+            })
+        }
+    }
+    let registered = register("Slow", Slow);
+    for mode in [Mode::Inline, Mode::Early, Mode::Late] {
+        let world = World::new("GET", "/");
+        world.with(|state| state.mode = mode);
+        world.mount(&registered).run();
+        assert_eq!(world.text(), "a<1>b<2>", "{mode:?}");
+    }
 }
 
 #[test]

@@ -2,7 +2,16 @@
 //!
 //! Not the host of `bivalve-iis-host`: this one exists so that a test can say exactly which thread comes in when.
 
-#![allow(non_snake_case, clippy::panic, clippy::unwrap_used, clippy::undocumented_unsafe_blocks, dead_code, unused_variables, unreachable_pub)]
+#![allow(
+    non_snake_case,
+    clippy::semicolon_if_nothing_returned,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::undocumented_unsafe_blocks,
+    dead_code,
+    unused_variables,
+    unreachable_pub
+)]
 #![allow(missing_debug_implementations, clippy::cast_possible_truncation)]
 
 mod classes;
@@ -45,7 +54,9 @@ pub struct World {
     pub raw: UnsafeCell<Raw>,
 }
 
+// SAFETY: a test hands it to one thread at a time, or behind the lock.
 unsafe impl Send for World {}
+// SAFETY: a test hands it to one thread at a time, or behind the lock.
 unsafe impl Sync for World {}
 
 pub struct Raw {
@@ -85,6 +96,9 @@ pub struct State {
     pub hang_read: bool,
     pub threads: Vec<JoinHandle<()>>,
     pub unbuffered: bool,
+    /// Which module waits in SendResponse, and its answer.
+    pub nesting: Option<usize>,
+    pub nested: Option<Status>,
 }
 
 #[derive(Clone, Copy)]
@@ -96,6 +110,7 @@ pub struct Mounted {
 
 /// A pointer that a thread of the fake takes along.
 pub struct Carry<T>(pub T);
+// SAFETY: a test hands it to one thread at a time, or behind the lock.
 unsafe impl<T> Send for Carry<T> {}
 
 impl<T> Carry<T> {
@@ -121,6 +136,7 @@ pub fn register(name: &str, module: impl Module) -> Registered {
 pub fn register_with(name: &str, choose: impl FnOnce(&str) -> Option<Arc<dyn Module>>) -> Registered {
     let mut info = classes::Info::new(name);
     let pointer = (&raw mut info).cast::<IHttpModuleRegistrationInfo>();
+    // SAFETY: what the shim passes lives during the call, and what the fake has allocated until the end of the test.
     let result = unsafe { bivalve_iis::register(version::IIS_10_0, pointer, null_mut(), choose) };
     let (factory, mask, post) = info.set;
     Registered { factory, mask, post, result, priorities: info.priorities }
@@ -158,8 +174,11 @@ impl World {
             hang_read: false,
             threads: Vec::new(),
             unbuffered: false,
+            nesting: None,
+            nested: None,
         };
-        let raw = Raw { request: HTTP_REQUEST::zeroed(), response: HTTP_RESPONSE::zeroed(), memory: Vec::new() };
+        let raw =
+            Raw { request: HTTP_REQUEST::zeroed(), response: HTTP_RESPONSE::zeroed(), memory: Vec::new() };
         Arc::new_cyclic(|world| Self {
             context: classes::Context::new(world),
             request: classes::Request::new(world),
@@ -182,8 +201,13 @@ impl World {
         assert_eq!(registered.result, 0);
         let mut allocator = classes::Allocator::new(self);
         let mut object = null_mut();
+        // SAFETY: what the shim passes lives during the call, and what the fake has allocated until the end of the test.
         let made = unsafe {
-            IHttpModuleFactory::get_http_module(registered.factory, &raw mut object, (&raw mut allocator).cast())
+            IHttpModuleFactory::get_http_module(
+                registered.factory,
+                &raw mut object,
+                (&raw mut allocator).cast(),
+            )
         };
         assert_eq!(made, 0);
         let mounted = Mounted { object, mask: registered.mask, post: registered.post };
@@ -236,7 +260,9 @@ impl World {
             state.answer = None;
         });
         let mut provider = classes::Provider::new(self);
-        let status = unsafe { classes::call(module.object, self.context(), bit, post, (&raw mut provider).cast()) };
+        let status =
+            // SAFETY: the object lives until `end`, and what it is given during the call.
+            unsafe { classes::call(module.object, self.context(), bit, post, (&raw mut provider).cast()) };
         let mut state = self.state.lock().unwrap();
         state.returned = true;
         self.changed.notify_all();
@@ -258,11 +284,14 @@ impl World {
     /// IIS completes an operation, or a post, on a thread of its own.
     pub fn complete(&self, mode: Mode, bytes: u32, status: HRESULT) {
         let mut state = self.state.lock().unwrap();
-        let (index, bit, post) = state.current.expect("a notification runs");
+        let nesting = state.nesting;
+        let current = nesting.map(|index| (index, RQ_SEND_RESPONSE, false)).or(state.current);
+        let (index, bit, post) = current.expect("a notification runs");
         let object = state.modules[index].object;
         let carry = Carry((object, std::ptr::from_ref(self)));
         let thread = std::thread::spawn(move || {
             let (object, world) = *carry.get();
+            // SAFETY: what the shim passes lives during the call, and what the fake has allocated until the end of the test.
             let world = unsafe { &*world };
             if mode == Mode::Late {
                 let state = world.state.lock().unwrap();
@@ -271,10 +300,21 @@ impl World {
             let mut info = classes::Info2::new(bytes, status);
             let context = world.context();
             world.with(|state| state.outstanding = state.outstanding.saturating_sub(1));
+            // SAFETY: what the shim passes lives during the call, and what the fake has allocated until the end of the test.
             let answer = unsafe {
-                CHttpModule::on_async_completion(object, context, bit, post.into(), null_mut(), (&raw mut info).cast())
+                CHttpModule::on_async_completion(
+                    object,
+                    context,
+                    bit,
+                    post.into(),
+                    null_mut(),
+                    (&raw mut info).cast(),
+                )
             };
-            if answer != Status::PENDING {
+            if answer != Status::PENDING && nesting.is_some() {
+                world.with(|state| state.nested = Some(answer));
+                world.changed.notify_all();
+            } else if answer != Status::PENDING {
                 // The notification may be on its last instructions: only IIS can see it return.
                 let state = world.state.lock().unwrap();
                 let mut state = world.changed.wait_while(state, |state| !state.returned).unwrap();
@@ -308,15 +348,27 @@ impl World {
             let carry = Carry((module.object, std::ptr::from_ref(self)));
             let nested = move || {
                 let (object, world) = *carry.get();
+                // SAFETY: what the shim passes lives during the call, and what the fake has allocated until the end of the test.
                 let world = unsafe { &*world };
                 let mut sending = classes::Sending::new(headers, more);
+                // SAFETY: the object lives until `end`, and what it is given during the call.
                 unsafe { CHttpModule::on_send_response(object, world.context(), (&raw mut sending).cast()) }
             };
-            let status =
-                if elsewhere { std::thread::spawn(nested).join().unwrap() } else { nested() };
-            assert_ne!(status, Status::PENDING, "the fake does not wait in SendResponse");
+            self.with(|state| state.nesting = Some(index));
+            let status = if elsewhere { std::thread::spawn(nested).join().unwrap() } else { nested() };
+            if status == Status::PENDING {
+                // Ours to complete, as IIS would: a post comes for this event while it waits.
+                let state = self.state.lock().unwrap();
+                let waited =
+                    self.changed.wait_timeout_while(state, Duration::from_secs(20), |s| s.nested.is_none());
+                let (mut state, timeout) = waited.unwrap();
+                assert!(!timeout.timed_out(), "SendResponse was never answered");
+                state.nested = None;
+            }
+            self.with(|state| state.nesting = None);
         }
         self.with(|state| {
+            // SAFETY: the raw records are the fake's, and its calls follow each other.
             let raw = unsafe { &mut *self.raw.get() };
             if !state.sent {
                 state.sent = true;
@@ -324,8 +376,11 @@ impl World {
             }
             let base = &mut raw.response.Base;
             for index in 0..usize::from(base.EntityChunkCount) {
+                // SAFETY: what the shim passes lives during the call, and what the fake has allocated until the end of the test.
                 let chunk = unsafe { &*base.pEntityChunks.add(index) };
+                // SAFETY: what the shim passes lives during the call, and what the fake has allocated until the end of the test.
                 let memory = unsafe { chunk.data.FromMemory };
+                // SAFETY: what the shim passes lives during the call, and what the fake has allocated until the end of the test.
                 let bytes = unsafe {
                     std::slice::from_raw_parts(memory.pBuffer.cast::<u8>(), memory.BufferLength as usize)
                 };
@@ -346,12 +401,15 @@ impl World {
             )
         };
         for module in modules {
+            // SAFETY: the object lives until `end`, and what it is given during the call.
             unsafe { CHttpModule::dispose(module.object) };
         }
         for (_, stored) in stored {
+            // SAFETY: what the shim passes lives during the call, and what the fake has allocated until the end of the test.
             unsafe { IHttpStoredContext::cleanup_stored_context(stored) };
         }
         for (_, stored) in connections {
+            // SAFETY: what the shim passes lives during the call, and what the fake has allocated until the end of the test.
             unsafe { IHttpStoredContext::cleanup_stored_context(stored) };
         }
     }
@@ -360,6 +418,7 @@ impl World {
     pub fn disconnect(&self) {
         let stored = self.state.lock().unwrap().connection_stored.clone();
         for (_, stored) in stored {
+            // SAFETY: what the shim passes lives during the call, and what the fake has allocated until the end of the test.
             unsafe { IHttpConnectionStoredContext::notify_disconnect(stored) };
         }
     }
@@ -382,6 +441,7 @@ impl World {
     pub fn allocate(&self, len: usize) -> *mut c_void {
         let mut memory = vec![0_u64; len.div_ceil(8).max(1)];
         let pointer = memory.as_mut_ptr().cast();
+        // SAFETY: the raw records are the fake's, and its calls follow each other.
         unsafe { (*self.raw.get()).memory.push(Box::new(memory)) };
         pointer
     }
@@ -389,15 +449,20 @@ impl World {
     /// Zero-terminated text in memory of the request.
     pub fn keep(&self, text: &str) -> (*const u8, u16) {
         let pointer = self.allocate(text.len() + 1).cast::<u8>();
+        // SAFETY: what the shim passes lives during the call, and what the fake has allocated until the end of the test.
         unsafe { pointer.copy_from_nonoverlapping(text.as_ptr(), text.len()) };
         (pointer, text.len() as u16)
     }
 
     pub fn unknown(&self, headers: &[(String, String)]) -> (*mut HTTP_UNKNOWN_HEADER, u16) {
-        let array = self.allocate(headers.len() * size_of::<HTTP_UNKNOWN_HEADER>()).cast::<HTTP_UNKNOWN_HEADER>();
+        let array =
+            self.allocate(headers.len() * size_of::<HTTP_UNKNOWN_HEADER>()).cast::<HTTP_UNKNOWN_HEADER>();
         for (index, (name, value)) in headers.iter().enumerate() {
             let ((pName, NameLength), (pRawValue, RawValueLength)) = (self.keep(name), self.keep(value));
-            unsafe { array.add(index).write(HTTP_UNKNOWN_HEADER { NameLength, RawValueLength, pName, pRawValue }) };
+            // SAFETY: what the shim passes lives during the call, and what the fake has allocated until the end of the test.
+            unsafe {
+                array.add(index).write(HTTP_UNKNOWN_HEADER { NameLength, RawValueLength, pName, pRawValue })
+            };
         }
         (array, headers.len() as u16)
     }
