@@ -129,7 +129,8 @@ unsafe extern "system" fn RegisterModule(
     // SAFETY: the info lives during the call, and its name is zero-terminated.
     unsafe {
         let name = IHttpModuleRegistrationInfo::get_name(info);
-        let is = |text: &str| text.encode_utf16().chain([0]).enumerate().all(|(at, unit)| *name.add(at) == unit);
+        let is =
+            |text: &str| text.encode_utf16().chain([0]).enumerate().all(|(at, unit)| *name.add(at) == unit);
         if is("Fails") {
             return E_FAIL;
         }

@@ -15,9 +15,9 @@ use bivalve_iis_sys::types::{BOOL, HRESULT};
 use bivalve_iis_sys::{CHttpModule, IHttpContext, IHttpContext3, IHttpModuleFactory};
 use http::StatusCode;
 
-use crate::fault::Fault;
 use crate::faces::completion::Info;
 use crate::faces::provider::Provider;
+use crate::fault::Fault;
 use crate::frame::{Callback, Completion, Frame, Next, Submitted};
 use crate::operation::{Done, Operation};
 use crate::registration::Registered;
@@ -45,7 +45,11 @@ impl Instance {
             let mut made = null_mut();
             // SAFETY: the factory lives until the module is terminated, and the allocator as long as the request.
             let result = unsafe {
-                IHttpModuleFactory::get_http_module(module.factory(), &raw mut made, request.allocator.object())
+                IHttpModuleFactory::get_http_module(
+                    module.factory(),
+                    &raw mut made,
+                    request.allocator.object(),
+                )
             };
             if !succeeded(result) {
                 return Err(result);
@@ -113,7 +117,7 @@ impl Call {
         &self.inner.frame.request
     }
 
-        /// Calls the module, and goes on until the notification has ended.
+    /// Calls the module, and goes on until the notification has ended.
     pub(crate) async fn drive(self) -> Result<Flow> {
         let inner = &self.inner;
         let frame = &inner.frame;
@@ -250,8 +254,7 @@ impl Inner {
     fn complete(&self, completion: &Completion) -> Status {
         let request = &self.frame.request;
         let event = self.frame.event;
-        let info =
-            Info::new(completion.bytes, completion.status, event.notification().bits(), &request.host);
+        let info = Info::new(completion.bytes, completion.status, event.notification().bits(), &request.host);
         match completion.callback {
             Callback::Module => {
                 let Some(object) = self.object() else { return Status::FINISH_REQUEST };
@@ -283,7 +286,8 @@ impl Inner {
 }
 
 fn no_object(module: &str, result: HRESULT) -> Error {
-    let text = format!("module {module} made no object for this request: GetHttpModule returned 0x{result:08X}");
+    let text =
+        format!("module {module} made no object for this request: GetHttpModule returned 0x{result:08X}");
     Error::new(StatusCode::INTERNAL_SERVER_ERROR, text)
 }
 

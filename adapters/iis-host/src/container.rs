@@ -11,7 +11,8 @@ use bivalve_iis_sys::{
     IDispensedHttpModuleContextContainerVtbl, IHttpConnectionModuleContextContainer,
     IHttpConnectionModuleContextContainerImpl, IHttpConnectionModuleContextContainerVtbl,
     IHttpConnectionStoredContext, IHttpModuleContextContainer, IHttpModuleContextContainerImpl,
-    IHttpStoredContext, INamedContextContainer, INamedContextContainerImpl, INamedContextContainerVtbl, upcast,
+    IHttpStoredContext, INamedContextContainer, INamedContextContainerImpl, INamedContextContainerVtbl,
+    upcast,
 };
 
 use crate::face::{Face, Vtable, owner};

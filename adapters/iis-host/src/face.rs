@@ -37,8 +37,7 @@ impl<O> Face<O> {
         owner: *const O,
     ) -> Self {
         let vtable = AtomicPtr::new(vtable.cast_mut().cast());
-        let head =
-            Head { vtable, interface, ended: AtomicBool::new(false), violations: violations.clone() };
+        let head = Head { vtable, interface, ended: AtomicBool::new(false), violations: violations.clone() };
         Self { head, owner }
     }
 

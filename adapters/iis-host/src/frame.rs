@@ -136,7 +136,9 @@ impl Frame {
         state.running -= 1;
         let violation = match status {
             Status::PENDING => None,
-            Status::CONTINUE | Status::FINISH_REQUEST if state.answer.is_some() => Some(Rule::SecondCompletion),
+            Status::CONTINUE | Status::FINISH_REQUEST if state.answer.is_some() => {
+                Some(Rule::SecondCompletion)
+            }
             Status::CONTINUE | Status::FINISH_REQUEST => {
                 state.answer = Some(status);
                 // A handler that is not inside one of our calls is on its way out: no lock that a module can hold reaches to

@@ -17,9 +17,9 @@ use crate::arena::Arena;
 use crate::connection::Connections;
 use crate::container::{Container, OF_CONNECTION};
 use crate::face::{Face, Vtable};
-use crate::fault::{Fault, Faults};
 use crate::faces;
 use crate::faces::site::SiteObjects;
+use crate::fault::{Fault, Faults};
 use crate::loader::{self, LoadError};
 use crate::module::NativeModule;
 use crate::registration;
@@ -290,12 +290,7 @@ impl Vtables {
             ),
             server: Vtable::new(
                 &faces::server::SERVER,
-                slots(&[
-                    (IIS_7_0, 26),
-                    (IHttpServer2::SINCE, 29),
-                    (IIS_8_0, 31),
-                    (IHttpServer3::SINCE, 32),
-                ]),
+                slots(&[(IIS_7_0, 26), (IHttpServer2::SINCE, 29), (IIS_8_0, 31), (IHttpServer3::SINCE, 32)]),
             ),
         }
     }

@@ -63,8 +63,7 @@ impl NativeModule {
         }
         let provider = Provider::new(&self.host, &request, &self.module, event, data);
         // SAFETY: the caller's `&mut` is not used again while the call lives, which is dropped before it.
-        let call =
-            unsafe { Call::begin(cx, &request, event, &self.module, instance, Arc::clone(&provider)) };
+        let call = unsafe { Call::begin(cx, &request, event, &self.module, instance, Arc::clone(&provider)) };
         (call, provider)
     }
 

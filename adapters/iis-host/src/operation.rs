@@ -1,12 +1,10 @@
 //! What a module may wait for, performed on the context.
 
-use bivalve_core::{
-    Completion, Context, CustomNotification, EntityChunk, Error, ErrorKind, Flow, Result,
-};
+use bivalve_core::{Completion, Context, CustomNotification, EntityChunk, Error, ErrorKind, Flow, Result};
 use bivalve_iis_sys::ICustomNotificationProvider;
 use bivalve_iis_sys::hresult::{
-    E_FAIL, E_INVALIDARG, ERROR_CONNECTION_INVALID, ERROR_HANDLE_EOF, ERROR_INVALID_STATE, ERROR_NOT_SUPPORTED,
-    ERROR_OPERATION_ABORTED, S_OK, from_win32,
+    E_FAIL, E_INVALIDARG, ERROR_CONNECTION_INVALID, ERROR_HANDLE_EOF, ERROR_INVALID_STATE,
+    ERROR_NOT_SUPPORTED, ERROR_OPERATION_ABORTED, S_OK, from_win32,
 };
 use bivalve_iis_sys::types::HRESULT;
 

@@ -17,7 +17,11 @@ pub(crate) fn associate(handle: HANDLE, routine: LPOVERLAPPED_COMPLETION_ROUTINE
 
     #[link(name = "kernel32")]
     unsafe extern "system" {
-        fn BindIoCompletionCallback(handle: HANDLE, routine: LPOVERLAPPED_COMPLETION_ROUTINE, flags: u32) -> BOOL;
+        fn BindIoCompletionCallback(
+            handle: HANDLE,
+            routine: LPOVERLAPPED_COMPLETION_ROUTINE,
+            flags: u32,
+        ) -> BOOL;
     }
     // SAFETY: the handle is open, says the module, and the routine can be called as long as it is.
     if unsafe { BindIoCompletionCallback(handle, routine, 0) } != 0 {

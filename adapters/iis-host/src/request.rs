@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bivalve_core::{Context, Disconnector, User};
-use bivalve_iis_sys::records::{HTTP_REQUEST, HTTP_RESPONSE};
-use bivalve_iis_sys::hresult::{ERROR_HANDLE_EOF, from_win32};
-use bivalve_iis_sys::types::HRESULT;
 use bivalve_iis_sys::IHttpUser;
+use bivalve_iis_sys::hresult::{ERROR_HANDLE_EOF, from_win32};
+use bivalve_iis_sys::records::{HTTP_REQUEST, HTTP_RESPONSE};
+use bivalve_iis_sys::types::HRESULT;
 
 use crate::arena::Arena;
 use crate::connection::ConnectionObject;
@@ -223,7 +223,10 @@ impl Request {
 
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request").field("loan", &self.loan).field("arena", &self.arena).finish_non_exhaustive()
+        f.debug_struct("Request")
+            .field("loan", &self.loan)
+            .field("arena", &self.arena)
+            .finish_non_exhaustive()
     }
 }
 

@@ -42,7 +42,7 @@ impl Threads {
             .name("iis-host".into())
             .stack_size(self.shared.stack_size)
             .spawn(move || {
-                OWN.with(|own| own.get_or_init(|| Arc::clone(&mailbox)).clone());
+                OWN.with(|own| drop(own.set(Arc::clone(&mailbox))));
                 while let Some(job) = mailbox.next() {
                     job();
                     let Some(shared) = shared.upgrade() else { return };

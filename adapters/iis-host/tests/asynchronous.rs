@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use bivalve_core::testing::{CompletionOrder, block_on};
-use bivalve_iis_host::{Fault, IisHost, Rule};
+use bivalve_iis_host::{Fault, IisHost, Rule, Violation};
 use bivalve_iis_sys::codes::REQUEST_NOTIFICATION_STATUS as Status;
 use bivalve_iis_sys::hresult::{
     ERROR_HANDLE_EOF, ERROR_INVALID_STATE, ERROR_OPERATION_ABORTED, S_OK, from_win32,
@@ -83,18 +83,21 @@ fn reader(buffer: &'static Mutex<[u8; 4]>) -> Script {
             }
         }
     }
-    Script::default().on("execute_request_handler", move |call| go_on(call, buffer)).on("completion", move |call| {
-        assert_eq!(call.notification, 0x80);
-        match call.completion() {
-            (bytes, S_OK) => {
-                assert_eq!(call.write(&text(buffer, bytes)), S_OK);
-                go_on(call, buffer)
+    Script::default().on("execute_request_handler", move |call| go_on(call, buffer)).on(
+        "completion",
+        move |call| {
+            assert_eq!(call.notification, 0x80);
+            match call.completion() {
+                (bytes, S_OK) => {
+                    assert_eq!(call.write(&text(buffer, bytes)), S_OK);
+                    go_on(call, buffer)
+                }
+                (0, ABORTED) => go_on(call, buffer),
+                (0, EOF) => Status::CONTINUE,
+                other => panic!("{other:?}"),
             }
-            (0, ABORTED) => go_on(call, buffer),
-            (0, EOF) => Status::CONTINUE,
-            other => panic!("{other:?}"),
-        }
-    })
+        },
+    )
 }
 
 #[test]
@@ -265,9 +268,8 @@ fn a_second_operation_is_refused_while_one_is_outstanding() {
         .on("execute_request_handler", |call| {
             let (mut sent, mut expected) = (0, 9);
             // SAFETY: the host keeps the response alive.
-            let mut flush = || unsafe {
-                IHttpResponse::flush(call.response(), 1, 1, &raw mut sent, &raw mut expected)
-            };
+            let mut flush =
+                || unsafe { IHttpResponse::flush(call.response(), 1, 1, &raw mut sent, &raw mut expected) };
             assert_eq!(flush(), S_OK);
             assert_eq!(flush(), from_win32(ERROR_INVALID_STATE));
             Status::PENDING
@@ -275,7 +277,7 @@ fn a_second_operation_is_refused_while_one_is_outstanding() {
         .on("completion", |_| Status::CONTINUE);
     let (test, _) = mounted(&host, "second operation", script);
     assert!(block_on(test.get("/").finish()).is_complete());
-    let rules: Vec<Rule> = host.violations().take().iter().map(|violation| violation.rule()).collect();
+    let rules: Vec<Rule> = host.violations().take().iter().map(Violation::rule).collect();
     assert_eq!(rules, [Rule::SecondOperation]);
 }
 
@@ -295,7 +297,7 @@ fn two_completions_for_one_pending_are_a_violation() {
         .on("completion", |_| Status::CONTINUE);
     let (test, _) = mounted(&host, "two completions", script);
     block_on(test.get("/").finish());
-    let rules: Vec<Rule> = host.violations().take().iter().map(|violation| violation.rule()).collect();
+    let rules: Vec<Rule> = host.violations().take().iter().map(Violation::rule).collect();
     assert_eq!(rules, [Rule::SecondCompletion]);
 }
 
@@ -309,7 +311,7 @@ fn going_on_while_an_operation_is_outstanding_is_a_violation_and_no_race() {
     });
     let (test, _) = mounted(&host, "outstanding", script);
     assert!(block_on(test.post("/").body("abc").finish()).is_complete());
-    let rules: Vec<Rule> = host.violations().take().iter().map(|violation| violation.rule()).collect();
+    let rules: Vec<Rule> = host.violations().take().iter().map(Violation::rule).collect();
     assert_eq!(rules, [Rule::OperationOutstanding]);
 }
 
@@ -333,7 +335,15 @@ fn a_callback_is_called_instead_of_the_module() {
             let context = std::ptr::without_provenance_mut(5);
             // SAFETY: the host keeps the response alive.
             let result = unsafe {
-                IHttpResponse2::flush_with_callback(response, 1, 1, Some(done), context, null_mut(), null_mut())
+                IHttpResponse2::flush_with_callback(
+                    response,
+                    1,
+                    1,
+                    Some(done),
+                    context,
+                    null_mut(),
+                    null_mut(),
+                )
             };
             assert_eq!(result, S_OK);
             Status::PENDING

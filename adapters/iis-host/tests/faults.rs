@@ -26,9 +26,7 @@ fn rules(host: &IisHost) -> Vec<Rule> {
 fn flush_async(call: &Call) -> i32 {
     let (mut sent, mut expected) = (0, 9);
     // SAFETY: the host keeps the response alive during the notification. So for all of this file.
-    let result = unsafe {
-        IHttpResponse::flush(call.response(), 1, 1, &raw mut sent, &raw mut expected)
-    };
+    let result = unsafe { IHttpResponse::flush(call.response(), 1, 1, &raw mut sent, &raw mut expected) };
     assert_eq!(expected, 1);
     result
 }
@@ -194,7 +192,8 @@ fn memory_of_the_request_lives_to_its_end_and_texts_do_not_move() {
             unsafe {
                 let memory = IHttpContext::allocate_request_memory(call.cx(), 100).cast::<u8>();
                 memory.write_bytes(7, 100);
-                let host = IHttpRequest::get_header_by_name(call.request(), c"Host".as_ptr().cast(), null_mut());
+                let host =
+                    IHttpRequest::get_header_by_name(call.request(), c"Host".as_ptr().cast(), null_mut());
                 KEPT.lock().unwrap().push((memory.addr(), host.addr()));
             }
             Status::CONTINUE
@@ -242,7 +241,7 @@ impl IHttpConnectionStoredContextImpl for Kept {
 }
 
 impl Kept {
-    fn new(
+    fn object(
         cleaned: &'static AtomicUsize,
         gone: &'static Mutex<Option<mpsc::Sender<()>>>,
     ) -> *mut IHttpConnectionStoredContext {
@@ -261,9 +260,9 @@ fn a_context_is_kept_once_for_each_module_and_cleaned_up_once() {
         // SAFETY: as above; a refused context stays the module's.
         unsafe {
             let container = IHttpContext::get_module_context_container(call.cx());
-            let first = upcast(Kept::new(&CLEANED, &NOBODY));
+            let first = upcast(Kept::object(&CLEANED, &NOBODY));
             assert_eq!(IHttpModuleContextContainer::set_module_context(container, first, call.id()), S_OK);
-            let second = upcast(Kept::new(&CLEANED, &NOBODY));
+            let second = upcast(Kept::object(&CLEANED, &NOBODY));
             let result = IHttpModuleContextContainer::set_module_context(container, second, call.id());
             assert_eq!(result, from_win32(ERROR_ALREADY_ASSIGNED));
             drop(Box::from_raw(second.cast::<Kept>()));
@@ -284,17 +283,20 @@ fn a_connection_keeps_its_context_over_requests_and_is_told_of_the_disconnect() 
     static GONE: Mutex<Option<mpsc::Sender<()>>> = Mutex::new(None);
     let (sender, gone) = mpsc::channel();
     *GONE.lock().unwrap() = Some(sender);
-    let host = IisHost::builder().fault(Fault::DisconnectAt(Event::of(Notification::AuthorizeRequest))).build();
+    let host =
+        IisHost::builder().fault(Fault::DisconnectAt(Event::of(Notification::AuthorizeRequest))).build();
     let script = Script::default()
         .on("begin_request", |call| {
             // SAFETY: as above.
             unsafe {
                 let connection = IHttpContext::get_connection(call.cx());
                 let container = IHttpConnection::get_module_context_container(connection);
-                let known =
-                    IHttpConnectionModuleContextContainer::get_connection_module_context(container, call.id());
+                let known = IHttpConnectionModuleContextContainer::get_connection_module_context(
+                    container,
+                    call.id(),
+                );
                 if known.is_null() {
-                    let kept = Kept::new(&CLEANED, &GONE);
+                    let kept = Kept::object(&CLEANED, &GONE);
                     let result = IHttpConnectionModuleContextContainer::set_connection_module_context(
                         container,
                         kept,

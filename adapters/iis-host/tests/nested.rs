@@ -51,7 +51,10 @@ fn flusher(threads: &'static Mutex<Vec<ThreadId>>) -> Script {
                     ISendResponseProvider::get_flags(provider),
                 )
             };
-            assert_eq!((headers, flags), if call.server_variable(c"X_SEEN").is_ok() { (0, 0) } else { (1, 2) });
+            assert_eq!(
+                (headers, flags),
+                if call.server_variable(c"X_SEEN").is_ok() { (0, 0) } else { (1, 2) }
+            );
             // SAFETY: as above.
             unsafe {
                 IHttpContext::set_server_variable(call.cx(), c"X_SEEN".as_ptr().cast(), utf16("1").as_ptr());
@@ -98,7 +101,9 @@ fn a_nested_event_that_waits_holds_the_flush_up() {
         .on("send_response", |call| {
             // SAFETY: as above.
             unsafe {
-                if ISendResponseProvider::get_headers_being_sent(call.provider::<ISendResponseProvider>()) == 0 {
+                if ISendResponseProvider::get_headers_being_sent(call.provider::<ISendResponseProvider>())
+                    == 0
+                {
                     return Status::CONTINUE;
                 }
                 IHttpContext::post_completion(call.cx(), 0);
@@ -221,8 +226,7 @@ fn a_custom_notification_reaches_modules_with_the_object_that_was_raised() {
             let mut expected = 9;
             // SAFETY: the object lives until the end of this function.
             unsafe {
-                let raised =
-                    IHttpContext::notify_custom_notification(call.cx(), object, &raw mut expected);
+                let raised = IHttpContext::notify_custom_notification(call.cx(), object, &raw mut expected);
                 assert_eq!((raised, expected), (S_OK, 0));
             }
             assert_eq!(own.answered.load(Ordering::SeqCst), 1);
@@ -301,19 +305,18 @@ impl IHttpUserImpl for Ada {
 fn a_user_that_a_module_sets_is_everybodys_and_is_given_back_once() {
     static REFERENCES: AtomicUsize = AtomicUsize::new(1);
     let host = IisHost::builder().build();
-    let script = Script::default()
-        .on("authenticate_request", |call| {
-            let class = IHttpUser::new(&ADA);
-            let user = Box::into_raw(Box::new(Ada { class, name: utf16("ada"), references: &REFERENCES }));
-            // SAFETY: as above; the reference is the host's from here on.
-            unsafe {
-                assert!(IHttpContext::get_user(call.cx()).is_null());
-                IAuthenticationProvider::set_user(call.provider::<IAuthenticationProvider>(), user.cast());
-                assert_eq!(IHttpContext::get_user(call.cx()), user.cast());
-            }
-            assert_eq!(call.server_variable(c"REMOTE_USER").unwrap(), "ada");
-            Status::CONTINUE
-        });
+    let script = Script::default().on("authenticate_request", |call| {
+        let class = IHttpUser::new(&ADA);
+        let user = Box::into_raw(Box::new(Ada { class, name: utf16("ada"), references: &REFERENCES }));
+        // SAFETY: as above; the reference is the host's from here on.
+        unsafe {
+            assert!(IHttpContext::get_user(call.cx()).is_null());
+            IAuthenticationProvider::set_user(call.provider::<IAuthenticationProvider>(), user.cast());
+            assert_eq!(IHttpContext::get_user(call.cx()), user.cast());
+        }
+        assert_eq!(call.server_variable(c"REMOTE_USER").unwrap(), "ada");
+        Status::CONTINUE
+    });
     let (test, _) = mounted(&host, "user", script);
     block_on(test.get("/").finish());
     assert_eq!(REFERENCES.load(Ordering::SeqCst), 0);
@@ -392,8 +395,7 @@ fn a_chunk_of_a_file_outlives_the_handle_that_it_was_written_with() {
             );
             assert_eq!((result, sent), (S_OK, 5));
             let mut first = from(0, 1);
-            let result =
-                IHttpResponse::write_entity_chunk_by_reference(call.response(), &raw mut first, 0);
+            let result = IHttpResponse::write_entity_chunk_by_reference(call.response(), &raw mut first, 0);
             assert_eq!(result, S_OK);
         }
         Status::CONTINUE

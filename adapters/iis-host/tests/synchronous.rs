@@ -57,14 +57,19 @@ fn headers_by_number_and_by_name_are_the_same_header() {
             assert_eq!(text(host, len), "localhost");
             let host = IHttpRequest::get_header_by_name(request, c"HOST".as_ptr().cast(), &raw mut len);
             assert_eq!(text(host, len), "localhost");
-            assert!(IHttpRequest::get_header_by_name(request, c"X-None".as_ptr().cast(), &raw mut len).is_null());
+            assert!(
+                IHttpRequest::get_header_by_name(request, c"X-None".as_ptr().cast(), &raw mut len).is_null()
+            );
             assert_eq!(len, 0);
 
             let (id, name) = (HTTP_HEADER_ID::CONTENT_TYPE, c"content-type".as_ptr().cast());
             assert_eq!(IHttpResponse::set_header_by_id(response, id, c"text/a".as_ptr().cast(), 6, 1), S_OK);
             let value = IHttpResponse::get_header_by_name(response, name, &raw mut len);
             assert_eq!(text(value, len), "text/a");
-            assert_eq!(IHttpResponse::set_header_by_name(response, name, c"text/b".as_ptr().cast(), 6, 1), S_OK);
+            assert_eq!(
+                IHttpResponse::set_header_by_name(response, name, c"text/b".as_ptr().cast(), 6, 1),
+                S_OK
+            );
             let value = IHttpResponse::get_header_by_id(response, id, &raw mut len);
             assert_eq!(text(value, len), "text/b");
             assert_eq!(IHttpResponse::delete_header_by_id(response, id), S_OK);

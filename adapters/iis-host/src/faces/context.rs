@@ -36,7 +36,9 @@ impl IHttpContextImpl for Methods {
     unsafe fn get_application(this: *mut IHttpContext) -> *mut IHttpApplication {
         // SAFETY: as IIS.
         let request = unsafe { request_of(this) };
-        request.with("IHttpContext::GetApplication", |cx| request.host.site.application(cx)).unwrap_or(null_mut())
+        request
+            .with("IHttpContext::GetApplication", |cx| request.host.site.application(cx))
+            .unwrap_or(null_mut())
     }
 
     unsafe fn get_connection(this: *mut IHttpContext) -> *mut IHttpConnection {
@@ -399,7 +401,11 @@ impl IHttpContext3Impl for Methods {
 
     unsafe fn enable_full_duplex(_: *mut IHttpContext3) {}
 
-    unsafe fn inherit_server_variable(this: *mut IHttpContext3, name: PCSTR, fail_if_not_exist: BOOL) -> HRESULT {
+    unsafe fn inherit_server_variable(
+        this: *mut IHttpContext3,
+        name: PCSTR,
+        fail_if_not_exist: BOOL,
+    ) -> HRESULT {
         // SAFETY: as IIS.
         let found = unsafe { variable(request_of(this), narrow(name)) };
         if found.is_none() && fail_if_not_exist != 0 { from_win32(ERROR_INVALID_INDEX) } else { S_OK }

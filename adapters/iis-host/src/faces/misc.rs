@@ -94,9 +94,8 @@ impl IScriptMapInfoImpl for Methods {
     unsafe fn get_modules(this: *const IScriptMapInfo, modules_len: *mut u32) -> PCWSTR {
         // SAFETY: as above.
         let request = unsafe { request_of(this) };
-        let all = request.with("IScriptMapInfo::GetModules", |cx| {
-            cx.pipeline().modules().collect::<Vec<_>>().join(",")
-        });
+        let all = request
+            .with("IScriptMapInfo::GetModules", |cx| cx.pipeline().modules().collect::<Vec<_>>().join(","));
         // SAFETY: null or writable, by the module's word.
         unsafe { text(request, &all.unwrap_or_default(), modules_len) }
     }
@@ -155,9 +154,8 @@ impl IMetadataInfoImpl for Methods {
     unsafe fn get_vr_path(this: *const IMetadataInfo) -> PCWSTR {
         // SAFETY: as above.
         let request = unsafe { request_of(this) };
-        let path = request.with("IMetadataInfo::GetVrPath", |cx| {
-            cx.application().root().to_string_lossy().into_owned()
-        });
+        let path = request
+            .with("IMetadataInfo::GetVrPath", |cx| cx.application().root().to_string_lossy().into_owned());
         // SAFETY: null is allowed.
         unsafe { text(request, &path.unwrap_or_default(), null_mut()) }
     }

@@ -70,10 +70,8 @@ pub(super) unsafe fn operate(request: &Request, operation: Operation, wish: &Wis
     // SAFETY: as above.
     unsafe { answer(wish, done, posted) };
     if posted {
-        return frame.post(
-            Completion { bytes: done.bytes, status: done.status, callback: wish.callback },
-            name,
-        );
+        return frame
+            .post(Completion { bytes: done.bytes, status: done.status, callback: wish.callback }, name);
     }
     S_OK
 }

@@ -218,7 +218,8 @@ impl IMapPathProviderImpl for Provider {
         physical_path_len: u32,
     ) -> HRESULT {
         // SAFETY: as IIS.
-        let (provider, path) = unsafe { (provider(this), wide_len(physical_path, physical_path_len as usize)) };
+        let (provider, path) =
+            unsafe { (provider(this), wide_len(physical_path, physical_path_len as usize)) };
         provider.lock().path = Some(path);
         S_OK
     }
@@ -271,7 +272,7 @@ impl IReadEntityProviderImpl for Provider {
                 _ => Vec::new(),
             };
             let len = len32(own.len());
-            Entity { buffer: own.as_mut_ptr(), len, room: len, own: own }
+            Entity { buffer: own.as_mut_ptr(), len, room: len, own }
         });
         // SAFETY: as IIS.
         unsafe {
@@ -281,11 +282,16 @@ impl IReadEntityProviderImpl for Provider {
         }
     }
 
-    unsafe fn set_entity(this: *mut IReadEntityProvider, buffer: *mut c_void, data_len: u32, buffer_len: u32) {
+    unsafe fn set_entity(
+        this: *mut IReadEntityProvider,
+        buffer: *mut c_void,
+        data_len: u32,
+        buffer_len: u32,
+    ) {
         // SAFETY: as IIS.
         let mut changed = unsafe { provider(this) }.lock();
         let own = changed.entity.take().map(|entity| entity.own).unwrap_or_default();
-        changed.entity = Some(Entity { buffer: buffer.cast(), len: data_len, room: buffer_len, own: own });
+        changed.entity = Some(Entity { buffer: buffer.cast(), len: data_len, room: buffer_len, own });
     }
 }
 

@@ -52,7 +52,7 @@ impl IHttpRequestImpl for Methods {
         header_value_len: *mut u16,
     ) -> PCSTR {
         // SAFETY: as IIS.
-        unsafe { get(request_of(this), Name::id(header_index, &REQUEST_HEADERS), header_value_len) }
+        unsafe { get(request_of(this), Name::id(header_index, &REQUEST_HEADERS).as_ref(), header_value_len) }
     }
 
     unsafe fn get_header_by_name(
@@ -61,7 +61,7 @@ impl IHttpRequestImpl for Methods {
         header_value_len: *mut u16,
     ) -> PCSTR {
         // SAFETY: as IIS.
-        unsafe { get(request_of(this), Name::text(narrow(header_name)), header_value_len) }
+        unsafe { get(request_of(this), Name::text(narrow(header_name)).as_ref(), header_value_len) }
     }
 
     unsafe fn set_header_by_id(
@@ -91,12 +91,12 @@ impl IHttpRequestImpl for Methods {
 
     unsafe fn delete_header_by_id(this: *mut IHttpRequest, header_index: HTTP_HEADER_ID) -> HRESULT {
         // SAFETY: as IIS.
-        delete(unsafe { request_of(this) }, Name::id(header_index, &REQUEST_HEADERS))
+        delete(unsafe { request_of(this) }, Name::id(header_index, &REQUEST_HEADERS).as_ref())
     }
 
     unsafe fn delete_header_by_name(this: *mut IHttpRequest, header_name: PCSTR) -> HRESULT {
         // SAFETY: as IIS.
-        unsafe { delete(request_of(this), Name::text(narrow(header_name))) }
+        unsafe { delete(request_of(this), Name::text(narrow(header_name)).as_ref()) }
     }
 
     unsafe fn get_http_method(this: *const IHttpRequest) -> PCSTR {
@@ -140,9 +140,8 @@ impl IHttpRequestImpl for Methods {
     unsafe fn get_url_changed(this: *const IHttpRequest) -> BOOL {
         // SAFETY: as IIS.
         let request = unsafe { request_of(this) };
-        let changed = request.with("IHttpRequest::GetUrlChanged", |cx| {
-            cx.request().url() != cx.request().original_url()
-        });
+        let changed = request
+            .with("IHttpRequest::GetUrlChanged", |cx| cx.request().url() != cx.request().original_url());
         BOOL::from(changed.unwrap_or(false))
     }
 
@@ -201,11 +200,7 @@ impl IHttpRequestImpl for Methods {
         remaining(unsafe { request_of(this) })
     }
 
-    unsafe fn get_http_version(
-        this: *const IHttpRequest,
-        major_version: *mut u16,
-        minor_version: *mut u16,
-    ) {
+    unsafe fn get_http_version(this: *const IHttpRequest, major_version: *mut u16, minor_version: *mut u16) {
         // SAFETY: as IIS.
         let request = unsafe { request_of(this) };
         let version = request.with("IHttpRequest::GetHttpVersion", |cx| cx.request().version());
@@ -312,10 +307,10 @@ impl IHttpRequest4Impl for Methods {
 /// # Safety
 ///
 /// `len` is null or writable.
-unsafe fn get(request: &Request, name: Option<Name>, len: *mut u16) -> PCSTR {
+unsafe fn get(request: &Request, name: Option<&Name>, len: *mut u16) -> PCSTR {
     let found = request.with("IHttpRequest::GetHeader", |cx| {
         // SAFETY: says the caller.
-        unsafe { headers::get(cx.request().headers(), name.as_ref(), &request.arena, len) }
+        unsafe { headers::get(cx.request().headers(), name, &request.arena, len) }
     });
     found.unwrap_or(null())
 }
@@ -328,10 +323,9 @@ fn set(request: &Request, name: Option<Name>, value: &[u8], replace: BOOL) -> HR
     result.unwrap_or(from_win32(ERROR_INVALID_STATE))
 }
 
-fn delete(request: &Request, name: Option<Name>) -> HRESULT {
-    let result = request.with("IHttpRequest::DeleteHeader", |cx| {
-        headers::delete(cx.request_mut().headers_mut(), name.as_ref())
-    });
+fn delete(request: &Request, name: Option<&Name>) -> HRESULT {
+    let result = request
+        .with("IHttpRequest::DeleteHeader", |cx| headers::delete(cx.request_mut().headers_mut(), name));
     records::refresh(request);
     result.unwrap_or(from_win32(ERROR_INVALID_STATE))
 }
@@ -371,7 +365,8 @@ fn remaining(request: &Request) -> u32 {
         if inserted {
             return UNKNOWN;
         }
-        let length = cx.request().header(http::header::CONTENT_LENGTH).and_then(|text| text.parse::<u64>().ok());
+        let length =
+            cx.request().header(http::header::CONTENT_LENGTH).and_then(|text| text.parse::<u64>().ok());
         match length {
             Some(length) => u32::try_from(length.saturating_sub(read)).unwrap_or(UNKNOWN),
             None if [Method::GET, Method::HEAD].contains(cx.request().method()) => 0,

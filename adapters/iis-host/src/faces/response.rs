@@ -102,12 +102,12 @@ impl IHttpResponseImpl for Methods {
 
     unsafe fn delete_header_by_id(this: *mut IHttpResponse, header_index: HTTP_HEADER_ID) -> HRESULT {
         // SAFETY: as IIS.
-        delete(unsafe { request_of(this) }, Name::id(header_index, &RESPONSE_HEADERS))
+        delete(unsafe { request_of(this) }, Name::id(header_index, &RESPONSE_HEADERS).as_ref())
     }
 
     unsafe fn delete_header_by_name(this: *mut IHttpResponse, header_name: PCSTR) -> HRESULT {
         // SAFETY: as IIS.
-        unsafe { delete(request_of(this), Name::text(narrow(header_name))) }
+        unsafe { delete(request_of(this), Name::text(narrow(header_name)).as_ref()) }
     }
 
     unsafe fn get_header_by_id(
@@ -116,7 +116,7 @@ impl IHttpResponseImpl for Methods {
         header_value_len: *mut u16,
     ) -> PCSTR {
         // SAFETY: as IIS.
-        unsafe { get(request_of(this), Name::id(header_index, &RESPONSE_HEADERS), header_value_len) }
+        unsafe { get(request_of(this), Name::id(header_index, &RESPONSE_HEADERS).as_ref(), header_value_len) }
     }
 
     unsafe fn get_header_by_name(
@@ -125,7 +125,7 @@ impl IHttpResponseImpl for Methods {
         header_value_len: *mut u16,
     ) -> PCSTR {
         // SAFETY: as IIS.
-        unsafe { get(request_of(this), Name::text(narrow(header_name)), header_value_len) }
+        unsafe { get(request_of(this), Name::text(narrow(header_name)).as_ref(), header_value_len) }
     }
 
     unsafe fn clear(this: *mut IHttpResponse) {
@@ -271,9 +271,8 @@ impl IHttpResponseImpl for Methods {
     ) {
         // SAFETY: as IIS.
         let request = unsafe { request_of(this) };
-        let status = request.with("IHttpResponse::GetStatus", |cx| {
-            (cx.response().status(), cx.response().sub_status())
-        });
+        let status = request
+            .with("IHttpResponse::GetStatus", |cx| (cx.response().status(), cx.response().sub_status()));
         let (status, sub) = status.unwrap_or_default();
         let details = request.details();
         let text = records::reason(&details, status);
@@ -439,10 +438,10 @@ impl IHttpResponse4Impl for Methods {
 /// # Safety
 ///
 /// `len` is null or writable.
-unsafe fn get(request: &Request, name: Option<Name>, len: *mut u16) -> PCSTR {
+unsafe fn get(request: &Request, name: Option<&Name>, len: *mut u16) -> PCSTR {
     let found = request.with("IHttpResponse::GetHeader", |cx| {
         // SAFETY: says the caller.
-        unsafe { headers::get(cx.response().headers(), name.as_ref(), &request.arena, len) }
+        unsafe { headers::get(cx.response().headers(), name, &request.arena, len) }
     });
     found.unwrap_or(null())
 }
@@ -458,10 +457,9 @@ fn set(request: &Request, name: Option<Name>, value: &[u8], replace: BOOL) -> HR
     result.unwrap_or(from_win32(ERROR_INVALID_STATE))
 }
 
-fn delete(request: &Request, name: Option<Name>) -> HRESULT {
-    let result = request.with("IHttpResponse::DeleteHeader", |cx| {
-        headers::delete(cx.response_mut().headers_mut(), name.as_ref())
-    });
+fn delete(request: &Request, name: Option<&Name>) -> HRESULT {
+    let result = request
+        .with("IHttpResponse::DeleteHeader", |cx| headers::delete(cx.response_mut().headers_mut(), name));
     records::refresh(request);
     result.unwrap_or(from_win32(ERROR_INVALID_STATE))
 }
@@ -494,4 +492,3 @@ unsafe fn write(
     records::refresh(request);
     result
 }
-

@@ -218,10 +218,7 @@ impl IHttpServer2Impl for Methods {
         NOT_SUPPORTED
     }
 
-    unsafe fn get_app_pool_config_file(
-        this: *const IHttpServer2,
-        config_file_path_len: *mut u32,
-    ) -> PCWSTR {
+    unsafe fn get_app_pool_config_file(this: *const IHttpServer2, config_file_path_len: *mut u32) -> PCWSTR {
         // SAFETY: as IIS.
         let (text, len) = unsafe { host(this) }.arena.wide("");
         // SAFETY: as IIS.
@@ -308,10 +305,7 @@ const FAMILIES: [&[(GUID, u32)]; 8] = [
         (IHttpResponse3::IID, IHttpResponse3::SINCE),
         (IHttpResponse4::IID, IHttpResponse4::SINCE),
     ],
-    &[
-        (IHttpApplication::IID, IHttpApplication::SINCE),
-        (IHttpApplication2::IID, IHttpApplication2::SINCE),
-    ],
+    &[(IHttpApplication::IID, IHttpApplication::SINCE), (IHttpApplication2::IID, IHttpApplication2::SINCE)],
     &[
         (IHttpCompletionInfo::IID, IHttpCompletionInfo::SINCE),
         (IHttpCompletionInfo2::IID, IHttpCompletionInfo2::SINCE),
@@ -320,8 +314,5 @@ const FAMILIES: [&[(GUID, u32)]; 8] = [
         (IHttpModuleRegistrationInfo::IID, IHttpModuleRegistrationInfo::SINCE),
         (IHttpModuleRegistrationInfo2::IID, IIS_8_0),
     ],
-    &[
-        (IHttpCachePolicy::IID, IHttpCachePolicy::SINCE),
-        (IHttpCachePolicy2::IID, IHttpCachePolicy2::SINCE),
-    ],
+    &[(IHttpCachePolicy::IID, IHttpCachePolicy::SINCE), (IHttpCachePolicy2::IID, IHttpCachePolicy2::SINCE)],
 ];

@@ -49,7 +49,12 @@ impl SiteObjects {
     pub(crate) fn new(vtables: &Vtables, violations: &Violations) -> Self {
         let inner = Arc::new_cyclic(|this| Inner {
             site: Face::new("IHttpSite", &raw const SITE, violations, this.as_ptr()),
-            application: Face::new("IHttpApplication", vtables.application.as_ptr(), violations, this.as_ptr()),
+            application: Face::new(
+                "IHttpApplication",
+                vtables.application.as_ptr(),
+                violations,
+                this.as_ptr(),
+            ),
             arena: Arena::default(),
             names: OnceLock::new(),
             of_site: Container::new(violations),

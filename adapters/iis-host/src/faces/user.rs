@@ -63,7 +63,8 @@ impl IHttpUserImpl for Methods {
     unsafe fn is_in_role(this: *mut IHttpUser, role_name: PCWSTR, in_role: *mut BOOL) -> HRESULT {
         // SAFETY: as above; the role is zero-terminated.
         let (request, role) = unsafe { (request_of(this), wide(role_name)) };
-        let has = request.with("IHttpUser::IsInRole", |cx| cx.user().is_some_and(|user| user.is_in_role(&role)));
+        let has =
+            request.with("IHttpUser::IsInRole", |cx| cx.user().is_some_and(|user| user.is_in_role(&role)));
         // SAFETY: null, or writable.
         unsafe { store(in_role, BOOL::from(has.unwrap_or(false))) };
         S_OK

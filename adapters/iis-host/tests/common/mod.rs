@@ -55,7 +55,10 @@ impl Call {
         let info = self.info as *mut IHttpCompletionInfo;
         // SAFETY: as above.
         unsafe {
-            (IHttpCompletionInfo::get_completion_bytes(info), IHttpCompletionInfo::get_completion_status(info))
+            (
+                IHttpCompletionInfo::get_completion_bytes(info),
+                IHttpCompletionInfo::get_completion_status(info),
+            )
         }
     }
 
@@ -68,7 +71,12 @@ impl Call {
         let (mut value, mut len) = (std::ptr::null(), 0);
         // SAFETY: as above.
         let result = unsafe {
-            IHttpContext::get_server_variable_ansi(self.cx(), name.as_ptr().cast(), &raw mut value, &raw mut len)
+            IHttpContext::get_server_variable_ansi(
+                self.cx(),
+                name.as_ptr().cast(),
+                &raw mut value,
+                &raw mut len,
+            )
         };
         if result < 0 {
             return Err(result);
@@ -88,7 +96,10 @@ pub(crate) fn write(
     expected: Option<&mut BOOL>,
 ) -> HRESULT {
     use bivalve_iis_sys::records::{FROM_MEMORY, HTTP_DATA_CHUNK, HTTP_DATA_CHUNK_DATA};
-    let memory = FROM_MEMORY { pBuffer: text.as_ptr().cast_mut().cast(), BufferLength: text.len() as u32 };
+    let memory = FROM_MEMORY {
+        pBuffer: text.as_ptr().cast_mut().cast(),
+        BufferLength: text.len().try_into().unwrap(),
+    };
     let mut chunk = HTTP_DATA_CHUNK::zeroed();
     chunk.data = HTTP_DATA_CHUNK_DATA { FromMemory: memory };
     let expected = expected.map_or(std::ptr::null_mut(), |expected| expected as *mut BOOL);
@@ -114,9 +125,17 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    pub(crate) fn on(mut self, slot: &'static str, handler: impl Fn(&Call) -> Status + Send + Sync + 'static) -> Self {
+    pub(crate) fn on(
+        mut self,
+        slot: &'static str,
+        handler: impl Fn(&Call) -> Status + Send + Sync + 'static,
+    ) -> Self {
         let (bit, post) = bit(slot);
-        if post { self.post_notifications |= bit } else { self.notifications |= bit }
+        if post {
+            self.post_notifications |= bit;
+        } else {
+            self.notifications |= bit;
+        }
         self.handlers.insert(slot, Box::new(handler));
         self
     }
@@ -177,8 +196,9 @@ unsafe extern "system" fn register_module(
     _: *mut IHttpServer,
 ) -> HRESULT {
     // SAFETY: the host keeps the info alive during the call, and the name with it.
-    let (name, id) =
-        unsafe { (wide(IHttpModuleRegistrationInfo::get_name(info)), IHttpModuleRegistrationInfo::get_id(info)) };
+    let (name, id) = unsafe {
+        (wide(IHttpModuleRegistrationInfo::get_name(info)), IHttpModuleRegistrationInfo::get_id(info))
+    };
     let script = Arc::clone(&scripts()[&name]);
     let (notifications, post) = (script.notifications, script.post_notifications);
     let factory = Box::new(Factory { class: IHttpModuleFactory::new(&FACTORY), script, id: id.addr() });
