@@ -2,8 +2,8 @@
 //!
 //! `adapters/iis-cpp` declares the interfaces in the order of the header and leaves the slots to the compiler. What
 //! the Rust tables say is compared with what clang makes of that, for the three architectures of IIS; then each C++
-//! module runs in the C++ host under Wine, and what it did is compared with a file. The same modules are what
-//! `bivalve-iis-host` is tried with, and the host is what `bivalve-iis` is tried with.
+//! module runs in the C++ host under Wine, and what it did is compared with a file. So does a DLL of ours in Rust. The
+//! same C++ modules are what `bivalve-iis-host` is tried with.
 
 mod cases;
 mod dump;
@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 
 use crate::Result;
 use crate::command::Command;
-use crate::windows::toolchain::{MINGW, Wine, on_path};
+use crate::windows::prefix::Prefix;
+use crate::windows::toolchain::{MINGW, TARGET, Toolchain, Wine, on_path};
 
 /// The packages of Debian 12 that bring all of it. Of mingw only the import libraries are used.
 pub(crate) const PACKAGES: &str = "clang lld gcc-mingw-w64-x86-64 wine64";
@@ -24,6 +25,8 @@ const SOURCES: &str = "adapters/iis-cpp";
 /// The one that runs here comes first.
 const TARGETS: [&str; 3] = ["x86_64-pc-windows-msvc", "i686-pc-windows-msvc", "aarch64-pc-windows-msvc"];
 const LINKER: &str = "lld-link";
+/// The package whose DLL the C++ host drives.
+const RUST_MODULES: &str = "iis-modules";
 
 /// What the step needs and this machine does not have.
 pub(crate) fn missing() -> Vec<&'static str> {
@@ -45,7 +48,22 @@ pub(crate) fn run(log: &mut String) -> Result<bool> {
     if !layout::check(log)? || !build(&directory, log)? {
         return Ok(false);
     }
-    cases::run(&directory, log)
+    let Some(library) = rust_modules(log)? else { return Ok(false) };
+    let prefix = Prefix::ensure(&directory)?;
+    let cases = crate::root().join(SOURCES).join("cases");
+    let good = cases::run(&cases, None, &prefix, &directory, log)?;
+    Ok(cases::run(&cases.join("rust"), Some(&library), &prefix, &directory, log)? && good)
+}
+
+/// The example's DLL; `None` when it could not be built, and the log says why. It is built where the step `windows`
+/// builds, which has the standard library already.
+fn rust_modules(log: &mut String) -> Result<Option<PathBuf>> {
+    let directory = crate::scratch()?.join("windows");
+    std::fs::create_dir_all(&directory)?;
+    let build = format!("build --package {RUST_MODULES} --target {TARGET}");
+    let built = passed(&Toolchain::of(TARGET)?.cargo(&build, &directory), log)?;
+    let name = format!("{}.dll", RUST_MODULES.replace('-', "_"));
+    Ok(built.then(|| directory.join("cargo").join(TARGET).join("debug").join(name)))
 }
 
 /// The modules and the host, for the target that runs here; for the others it is enough that they compile.

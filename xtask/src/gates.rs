@@ -208,7 +208,7 @@ impl Step {
             // On Windows the tests need nothing but cargo.
             Step::Windows if std::env::consts::OS == "windows" => &[],
             Step::Windows => &[Tool::Windows],
-            Step::Cpp => &[Tool::Cpp],
+            Step::Cpp => &[Tool::Cpp, Tool::Windows],
             Step::Smoke => &[Tool::Curl],
             Step::House | Step::Diagrams | Step::Doctest | Step::Docs => &[],
         }

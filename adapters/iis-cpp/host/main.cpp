@@ -6,6 +6,7 @@
 //     module NAME       the DLL, NAME.dll in this directory; an argument after the case goes before it
 //     name NAME         as what it is registered; the module's name without this
 //     operations WHEN   "inline" or "later": how operations that may wait complete
+//     connection none   GetConnection gives nothing, as for a request that warms the application up
 //     calls off         only events and the response are told, not the module's calls
 
 #include "provider.hpp"
@@ -14,6 +15,7 @@
 struct Case {
     PCSTR module = nullptr;
     PCSTR name = nullptr;
+    bool connected = true;
     // What is left of the text.
     PCSTR rest = nullptr;
 };
@@ -47,6 +49,7 @@ static Case read_case(PCSTR path) {
         if (same(word, "module")) made.module = line;
         if (same(word, "name")) made.name = line;
         if (same(word, "operations")) always_later = same(line, "later");
+        if (same(word, "connection")) made.connected = !same(line, "none");
         if (same(word, "calls")) tell_calls = !same(line, "off");
     }
 }
@@ -104,7 +107,6 @@ extern "C" void start() {
     take_turn();
     site = new Site();
     application = new Application();
-    connection = new Connection();
     url_info = new UrlInfo();
     metadata = new Metadata();
     script_map = new ScriptMap();
@@ -115,6 +117,7 @@ extern "C" void start() {
     arguments(&path, &module);
     if (path == nullptr) die("usage: host.exe CASE [MODULE]");
     const Case made = read_case(path);
+    if (made.connected) connection = new Connection();
     Text file;
     if (module == nullptr) module = file.put(made.module).put(".dll").text();
     Registration *registration = new Registration();
@@ -135,7 +138,7 @@ extern "C" void start() {
         print(context->response.wire);
         say("\nthe end of the response");
     }
-    connection->container.clean_up();
+    if (connection != nullptr) connection->container.clean_up();
     StopListening stop(nullptr);
     if ((registered.global_events & GL_STOP_LISTENING) != 0) {
         global_event("OnGlobalStopListening", global->OnGlobalStopListening(&stop));

@@ -4,33 +4,39 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use super::SOURCES;
 use crate::Result;
 use crate::windows::prefix::Prefix;
 
 /// For one request. A completion that never comes ends here.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Runs every `cases/*.case`; `true` when each told what its `.expected` says.
-pub(super) fn run(directory: &Path, log: &mut String) -> Result<bool> {
-    let folder = crate::root().join(SOURCES).join("cases");
+/// Runs every `*.case` of a folder; `true` when each told what its `.expected` says. A library goes before the module
+/// that the case names.
+pub(super) fn run(
+    folder: &Path,
+    library: Option<&Path>,
+    prefix: &Prefix,
+    directory: &Path,
+    log: &mut String,
+) -> Result<bool> {
     let mut cases = Vec::new();
-    for entry in fs::read_dir(&folder)? {
+    for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "case") {
             cases.push(path);
         }
     }
     cases.sort();
-    let prefix = Prefix::ensure(directory)?;
+    let of = if library.is_some() { "Rust" } else { "C++" };
     let mut failed = 0;
     for case in &cases {
         let name = case.file_stem().and_then(|name| name.to_str()).ok_or("a case without a name")?;
-        let told = directory.join(format!("{name}.told"));
+        let told = directory.join(format!("{of}-{name}.told"));
         let command = prefix
             .wine()
             .arg(directory.join("host.exe").display().to_string())
             .arg(case.display().to_string())
+            .args(library.map(|library| library.display().to_string()))
             .within(directory);
         let ended = prefix.finish(command.spawned(&told)?, LIMIT)?;
         let found = String::from_utf8_lossy(&fs::read(&told)?).replace('\r', "");
@@ -50,7 +56,7 @@ pub(super) fn run(directory: &Path, log: &mut String) -> Result<bool> {
     if cases.is_empty() {
         log.push_str("FAILED: there are no cases\n");
     } else if failed == 0 {
-        print!("{} cases under Wine  ", cases.len());
+        print!("{} cases of {of}  ", cases.len());
     }
     Ok(failed == 0 && !cases.is_empty())
 }

@@ -6,7 +6,7 @@ use crate::Result;
 use crate::command::Command;
 
 /// What runs here. Its linker comes with the packages, Microsoft's does not.
-pub(super) const TARGET: &str = "x86_64-pc-windows-gnu";
+pub(crate) const TARGET: &str = "x86_64-pc-windows-gnu";
 /// Mingw's compiler: also what rustc calls as the linker.
 pub(crate) const MINGW: &str = "x86_64-w64-mingw32-gcc";
 
@@ -22,7 +22,7 @@ const DEBIAN_WINE: &str = "/usr/lib/wine";
 
 /// Which cargo builds for a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Toolchain {
+pub(crate) enum Toolchain {
     /// Debian's, which has no standard library for any target but its own, and builds it from its sources.
     Debian,
     /// The one that runs the other steps: rustup has installed the target.
@@ -37,7 +37,7 @@ pub(crate) struct Wine {
 }
 
 impl Toolchain {
-    pub(super) fn of(target: &str) -> Result<Self> {
+    pub(crate) fn of(target: &str) -> Result<Self> {
         if sysroot("rustc").is_some_and(|root| root.join("lib/rustlib").join(target).join("lib").is_dir()) {
             Ok(Self::Rustup)
         } else if debian_has_sources() {
@@ -48,7 +48,7 @@ impl Toolchain {
     }
 
     /// `cargo LINE` with this toolchain, and with everything that it makes below `directory`.
-    pub(super) fn cargo(self, line: &str, directory: &Path) -> Command {
+    pub(crate) fn cargo(self, line: &str, directory: &Path) -> Command {
         let command = match self {
             Self::Rustup => Command::new("cargo"),
             // A stable compiler builds a standard library only when it is told that it is that of a Rust project.
