@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use bivalve_iis_host::HostArgs;
 use clap::{Args, Parser, Subcommand};
 
 use crate::doctor::{Bitness, Report, Wanted};
@@ -28,6 +29,10 @@ enum Command {
         #[command(subcommand)]
         command: Iis,
     },
+    /// Serve HTTP with native modules inside, as IIS would
+    ///
+    /// What no module answers is 404: there is no file server. RUST_LOG=debug tells more.
+    IisHost(HostArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -91,6 +96,7 @@ impl Cli {
         match self.command {
             Command::Iis { command: Iis::Doctor(doctor) } => doctor.run(),
             Command::Iis { command: Iis::Package(pack) } => pack.run(),
+            Command::IisHost(host) => host.run(),
         }
     }
 }
@@ -138,6 +144,13 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_host_takes_modules_and_their_names() {
+        let good = ["bivalve", "iis-host", "--module", "gate.dll", "--name", "Gate", "--root", "site"];
+        assert!(Cli::try_parse_from(good).is_ok());
+        assert!(Cli::try_parse_from(["bivalve", "iis-host", "--module", "gate.dll"]).is_err());
     }
 
     #[test]

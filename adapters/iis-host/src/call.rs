@@ -155,6 +155,7 @@ impl Call {
                 std::thread::sleep(LATE);
             }
             let current = Current::enter(&inner.frame);
+            inner.frame.call_runs();
             let status = match &completion {
                 None => inner.notify(),
                 Some(completion) => inner.complete(completion),

@@ -1,7 +1,7 @@
 //! The command `iis-host`: arguments, and what they do.
 
 use std::error::Error;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use bivalve_core::{Application, HandlerMapping, Notification, Pipeline};
 use bivalve_iis_sys::version::{IIS_7_0, IIS_7_5, IIS_8_0, IIS_8_5, IIS_10_0};
 use clap::ValueEnum;
+use tracing_subscriber::EnvFilter;
 
 use crate::{Fault, IisHost, NativeModule, OnViolation, listen, serve};
 
@@ -70,9 +71,13 @@ enum Version {
 }
 
 impl HostArgs {
-    /// Serves until it is told to stop (Ctrl-C).
+    /// Serves until it is told to stop (Ctrl-C). Says on standard error what happens: it sets up the trace for that.
     #[must_use]
     pub fn run(self) -> ExitCode {
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+        let trace = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+        // Somebody has set one up before: then that is it.
+        let _ = trace.with_ansi(io::stderr().is_terminal()).try_init();
         match self.serve() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {

@@ -26,6 +26,7 @@ use std::ffi::c_void;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context as Task, Poll, Waker};
+use std::thread::{self, ThreadId};
 
 use bivalve_core::Event;
 use bivalve_iis_sys::callbacks::{LPOVERLAPPED_COMPLETION_ROUTINE, PFN_ASYNC_COMPLETION};
@@ -53,6 +54,8 @@ struct State {
     running: usize,
     /// How many calls have begun.
     calls: usize,
+    /// The threads of the calls that run.
+    threads: Vec<ThreadId>,
     /// Calls that are held inside an operation until its completion has come: [`Fault::BeforeReturn`].
     overtaken: usize,
     operations: VecDeque<Submitted>,
@@ -130,10 +133,19 @@ impl Frame {
         state.calls += 1;
     }
 
+    /// On the thread that makes the call.
+    pub(crate) fn call_runs(&self) {
+        self.lock().threads.push(thread::current().id());
+    }
+
     /// After it.
     pub(crate) fn call_ends(&self, status: Status) {
         let mut state = self.lock();
         state.running -= 1;
+        let own = thread::current().id();
+        if let Some(at) = state.threads.iter().rposition(|thread| *thread == own) {
+            state.threads.swap_remove(at);
+        }
         let violation = match status {
             Status::PENDING => None,
             Status::CONTINUE | Status::FINISH_REQUEST if state.answer.is_some() => {
@@ -344,7 +356,9 @@ impl Frame {
         if state.running == 0 {
             return;
         }
-        state.overtaken += 1;
+        // Threads of the module's own may post as well, and are no handler that has not returned.
+        let held = usize::from(state.threads.contains(&thread::current().id()));
+        state.overtaken += held;
         let bound = std::time::Instant::now() + OVERTAKING;
         while state.calls == calls && !state.ended && std::time::Instant::now() < bound {
             state = self.idle.wait_timeout(state, STEP).unwrap_or_else(PoisonError::into_inner).0;
@@ -355,7 +369,7 @@ impl Frame {
             let waited = self.idle.wait_timeout_while(state, HARM, |state| state.running >= running);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        state.overtaken -= 1;
+        state.overtaken -= held;
     }
 
     fn change(&self, mut state: MutexGuard<'_, State>) {
