@@ -34,13 +34,15 @@
 //!
 //! # Limits
 //!
-//! These answer `ERROR_NOT_SUPPORTED`: child requests (`CloneContext`, `ExecuteRequest`), `NegotiateClientCertificate`,
+//! These answer `ERROR_NOT_SUPPORTED`: `NegotiateClientCertificate`,
 //! `GetHeaderChanges`, `GetServerVarChanges`, `GetChannelBindingToken`, `PushPromise`, `GetExtendedInterface` of the
 //! context, trace configuration; of the server `GetFileInfo`, its caches of files and fragments, `GetToken`,
 //! `GetMetadata`, `RegisterFileChangeMonitor`, `QueryRequestProperty`, and on Linux `AssociateWithThreadPool`.
 //!
 //! These are there and do nothing, or little:
 //!
+//! - Child requests: the modules in a child see another context than the clone that was executed, and its
+//!   `GetParentContext` is null; `CLONE_FLAG_ENTITY` copies no body (`InsertEntityBody` gives one).
 //! - Full duplex: one operation at a time, also after `EnableFullDuplex`.
 //! - Global notifications are registered, and never raised; but `Terminate` comes.
 //! - `GetNextNotification` merges nothing. Tick counts are zero. Kernel and output caches, performance counters, custom
@@ -55,6 +57,7 @@
 
 mod arena;
 mod call;
+mod child;
 mod chunk;
 mod command;
 mod connection;

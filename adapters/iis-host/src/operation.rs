@@ -8,12 +8,15 @@ use bivalve_iis_sys::hresult::{
 };
 use bivalve_iis_sys::types::HRESULT;
 
+use crate::child::Executing;
 use crate::text::len32;
 
 /// Something that may take its time.
 pub(crate) enum Operation {
     /// One that a fault has cancelled: it is not done.
     Aborted(&'static str),
+    /// `ExecuteRequest`.
+    Child(Box<Executing>),
     /// `NotifyCustomNotification`.
     Custom(Custom),
     /// `Flush`; whether more will follow.
@@ -69,6 +72,7 @@ impl Operation {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Aborted(name) => name,
+            Self::Child(_) => "IHttpContext::ExecuteRequest",
             Self::Custom(_) => "IHttpContext::NotifyCustomNotification",
             Self::Flush { .. } => "IHttpResponse::Flush",
             Self::Read(_) => "IHttpRequest::ReadEntityBody",
@@ -80,6 +84,7 @@ impl Operation {
     pub(crate) async fn perform(&mut self, cx: &mut Context) -> Done {
         let done = match self {
             Self::Aborted(_) => return Done::aborted(),
+            Self::Child(child) => child.perform(cx).await,
             Self::Custom(custom) => {
                 let unique_id = custom.unique_id();
                 let mut raised = CustomNotification::new(unique_id).with_data(*custom);

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
 use bivalve_core::{Context, Disconnector, User};
@@ -15,6 +15,7 @@ use bivalve_iis_sys::records::{HTTP_REQUEST, HTTP_RESPONSE};
 use bivalve_iis_sys::types::HRESULT;
 
 use crate::arena::Arena;
+use crate::child::Child;
 use crate::connection::ConnectionObject;
 use crate::container::Container;
 use crate::face::Face;
@@ -44,6 +45,11 @@ pub(crate) struct Request {
     pub(crate) connection: Option<Arc<ConnectionObject>>,
     pub(crate) disconnector: Disconnector,
     pub(crate) began: Instant,
+    pub(crate) this: Weak<Self>,
+    /// Whose clone it is.
+    pub(crate) parent: OnceLock<Weak<Self>>,
+    /// Its own clones.
+    pub(crate) children: Mutex<Vec<Child>>,
     details: Mutex<Details>,
     frames: Mutex<Vec<Arc<Frame>>>,
     /// Threads that wait inside a synchronous operation, the innermost last.
@@ -100,9 +106,12 @@ impl Request {
         let disconnector = cx.disconnector();
         let tables = &host.vtables;
         let violations = &host.violations;
-        let request = Arc::new_cyclic(|this| {
-            let this = this.as_ptr();
+        let request = Arc::new_cyclic(|weak: &Weak<Self>| {
+            let this = weak.as_ptr();
             Self {
+                this: Weak::clone(weak),
+                parent: OnceLock::new(),
+                children: Mutex::default(),
                 context: Face::new("IHttpContext", tables.context.as_ptr(), violations, this),
                 request: Face::new("IHttpRequest", tables.request.as_ptr(), violations, this),
                 response: Face::new("IHttpResponse", tables.response.as_ptr(), violations, this),
@@ -197,6 +206,7 @@ impl Request {
 
     /// The request is over: objects are trapped, contexts are cleaned up, users are given back.
     fn end(self: &Arc<Self>) {
+        self.release_clones();
         for face in [
             &self.context,
             &self.request,

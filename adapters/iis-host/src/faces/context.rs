@@ -2,6 +2,7 @@
 
 use std::ffi::c_void;
 use std::ptr::null_mut;
+use std::sync::Weak;
 
 use bivalve_iis_sys::callbacks::LPOVERLAPPED_COMPLETION_ROUTINE;
 use bivalve_iis_sys::codes::{HTTP_CONTEXT_INTERFACE_VERSION, REQUEST_NOTIFICATION_STATUS};
@@ -13,6 +14,7 @@ use bivalve_iis_sys::*;
 
 use super::operate::{Wish, operate};
 use super::{NOT_SUPPORTED, request_of};
+use crate::child::Executing;
 use crate::frame::{Callback, Completion};
 use crate::operation::{Custom, Operation, hresult};
 use crate::request::{NOBODY, Request};
@@ -123,14 +125,39 @@ impl IHttpContextImpl for Methods {
     }
 
     unsafe fn execute_request(
-        _: *mut IHttpContext,
-        _: BOOL,
-        _: *mut IHttpContext,
-        _: u32,
-        _: *mut IHttpUser,
-        _: *mut BOOL,
+        this: *mut IHttpContext,
+        is_async: BOOL,
+        http_context: *mut IHttpContext,
+        execute_flags: u32,
+        http_user: *mut IHttpUser,
+        completion_expected: *mut BOOL,
     ) -> HRESULT {
-        NOT_SUPPORTED
+        // SAFETY: as IIS.
+        let request = unsafe { request_of(this) };
+        if is_async == 0 || http_context.is_null() {
+            return NOT_SUPPORTED;
+        }
+        // SAFETY: as IIS; a clone is a request, and so is anything else that is not one of this request's clones.
+        let clone = unsafe { request_of(http_context) };
+        let taken = request.take_clone(clone);
+        let Some((child, clone)) = taken else { return NOT_SUPPORTED };
+        let mut child = match child {
+            Ok(child) => child,
+            Err(error) => return hresult(&error),
+        };
+        if !http_user.is_null() {
+            // SAFETY: the module keeps the user alive during this call, and its texts.
+            child = child.user(unsafe { crate::faces::provider::user_of(http_user) });
+        }
+        let child = Executing { request: Some(child), clone, flags: execute_flags };
+        let wish = Wish {
+            is_async: true,
+            callback: Callback::Module,
+            bytes: null_mut(),
+            expected: completion_expected,
+        };
+        // SAFETY: as IIS.
+        unsafe { operate(request, Operation::Child(Box::new(child)), &wish) }
     }
 
     unsafe fn get_execute_flags(_: *const IHttpContext) -> u32 {
@@ -289,22 +316,42 @@ impl IHttpContextImpl for Methods {
         unsafe { operate(request_of(this), Operation::Custom(Custom(custom_output)), &wish) }
     }
 
-    unsafe fn get_parent_context(_: *const IHttpContext) -> *mut IHttpContext {
-        null_mut()
+    unsafe fn get_parent_context(this: *const IHttpContext) -> *mut IHttpContext {
+        // SAFETY: as IIS.
+        let parent = unsafe { request_of(this) }.parent.get().and_then(Weak::upgrade);
+        parent.map_or(null_mut(), |parent| parent.context.object())
     }
 
     unsafe fn get_root_context(this: *const IHttpContext) -> *mut IHttpContext {
-        this.cast_mut()
+        let mut root = this.cast_mut();
+        loop {
+            // SAFETY: as IIS; a parent lives as long as its clones.
+            let parent = unsafe { Self::get_parent_context(root) };
+            if parent.is_null() {
+                return root;
+            }
+            root = parent;
+        }
     }
 
-    unsafe fn clone_context(_: *mut IHttpContext, _: u32, http_context: *mut *mut IHttpContext) -> HRESULT {
+    unsafe fn clone_context(
+        this: *mut IHttpContext,
+        clone_flags: u32,
+        http_context: *mut *mut IHttpContext,
+    ) -> HRESULT {
         // SAFETY: as IIS.
-        unsafe { store(http_context, null_mut()) };
-        NOT_SUPPORTED
+        let clone = unsafe { request_of(this) }.clone_context(clone_flags);
+        let found = clone.is_some();
+        // SAFETY: as IIS.
+        unsafe { store(http_context, clone.map_or(null_mut(), |clone| clone.context.object())) };
+        if found { S_OK } else { from_win32(ERROR_INVALID_STATE) }
     }
 
-    unsafe fn release_cloned_context(_: *mut IHttpContext) -> HRESULT {
-        NOT_SUPPORTED
+    unsafe fn release_cloned_context(this: *mut IHttpContext) -> HRESULT {
+        // SAFETY: as IIS.
+        let clone = unsafe { request_of(this) };
+        let parent = clone.parent.get().and_then(Weak::upgrade);
+        if parent.is_some_and(|parent| parent.release_clone(clone)) { S_OK } else { NOT_SUPPORTED }
     }
 
     unsafe fn get_current_execution_stats(

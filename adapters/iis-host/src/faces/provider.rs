@@ -116,6 +116,16 @@ impl Provider {
     }
 }
 
+/// What a module's user says of itself.
+///
+/// # Safety
+///
+/// The user is alive, and its texts as long.
+pub(crate) unsafe fn user_of(user: *mut IHttpUser) -> User {
+    // SAFETY: says the caller.
+    unsafe { User::new(wide(IHttpUser::get_user_name(user)), wide(IHttpUser::get_authentication_type(user))) }
+}
+
 /// # Safety
 ///
 /// `this` is a provider whose notification has not ended.
@@ -150,9 +160,7 @@ impl IAuthenticationProviderImpl for Provider {
             return;
         }
         // SAFETY: the module's reference to the user is the host's from here on.
-        let known = unsafe {
-            User::new(wide(IHttpUser::get_user_name(user)), wide(IHttpUser::get_authentication_type(user)))
-        };
+        let known = unsafe { user_of(user) };
         let mut details = request.details();
         details.users.push(user);
         details.user = Some((user, known.clone()));
