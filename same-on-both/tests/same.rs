@@ -1,7 +1,7 @@
 //! Every probe and example, in every host that there is.
 
-use std::path::PathBuf;
-use std::process::Command;
+mod support;
+
 use std::sync::Arc;
 
 use bivalve_iis_host::{Fault, IisHost};
@@ -46,7 +46,7 @@ inside_iis! {
 }
 
 async fn compare(host: impl Fn() -> IisHost) {
-    let library = library();
+    let library = support::library();
     let mut different = Vec::new();
     for case in probes::cases() {
         let expected = without(tower::see(&case).await);
@@ -65,23 +65,4 @@ async fn compare(host: impl Fn() -> IisHost) {
         }
     }
     assert!(different.is_empty(), "{} cases:\n{}", different.len(), different.join("\n\n"));
-}
-
-/// The probes' shared object, built with the profile of this test.
-fn library() -> PathBuf {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let directory = std::env::current_exe().expect("a test has a path");
-    let directory = directory.ancestors().nth(2).expect("target/debug/deps").to_path_buf();
-    let target = directory.parent().expect("a target directory").to_path_buf();
-    let built = Command::new(cargo)
-        .args(["build", "--quiet", "--package", "same-on-both-module", "--target-dir"])
-        .arg(&target)
-        .status()
-        .expect("cargo runs");
-    assert!(built.success(), "the module does not build");
-    directory.join(format!(
-        "{}same_on_both_module{}",
-        std::env::consts::DLL_PREFIX,
-        std::env::consts::DLL_SUFFIX
-    ))
 }
