@@ -21,7 +21,10 @@ use http::StatusCode;
 #[cfg(doc)]
 use crate::Context;
 use crate::context::{StateStore, TypeMap};
-use crate::{CustomNotification, EntityRead, Flow, Notifications, PathMapping, Result, Sending};
+use crate::{
+    ChildRequest, ChildResponse, CustomNotification, EntityRead, Flow, Notifications, PathMapping, Result,
+    Sending,
+};
 
 /// What a host that is a pipeline itself answers in place of ours. For hosts.
 pub trait Foreign {
@@ -47,6 +50,12 @@ pub trait Foreign {
 
     /// Asks for the notification back, and for the answer.
     fn poll_custom(&mut self, task: &mut Task<'_>) -> Poll<(CustomNotification, Result<Flow>)>;
+
+    /// Starts a child request. None is outstanding when it is called.
+    fn start_child(&mut self, child: ChildRequest);
+
+    /// Asks what it answered.
+    fn poll_child(&mut self, task: &mut Task<'_>) -> Poll<Result<ChildResponse>>;
 
     /// A server variable that the host knows.
     fn server_variable(&mut self, name: &str) -> Option<String>;

@@ -9,8 +9,9 @@ use bivalve_iis_sys::codes::REQUEST_NOTIFICATION_STATUS;
 use bivalve_iis_sys::hresult::E_FAIL;
 use bivalve_iis_sys::{IHttpCompletionInfo, IHttpContext, IHttpResponse, IMapHandlerProvider};
 
-use crate::host::{IisCall, IisHost, IisPort};
+use crate::host::IisHost;
 use crate::object::Object;
+use crate::port::{IisCall, IisPort};
 use crate::provided::Provided;
 use crate::record::Record;
 use crate::waiting::{Call, Work};

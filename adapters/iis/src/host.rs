@@ -11,58 +11,27 @@ use std::sync::Arc;
 use std::task::{Context as Task, Poll, ready};
 
 use bivalve_core::{
-    Completion, CompletionStatus, Context, CustomNotification, EntityChunk, Event, Flow, Foreign, Host, Kept,
-    Notifications, ResponsePart, Result,
+    ChildRequest, ChildResponse, Completion, CompletionStatus, Context, CustomNotification, EntityChunk,
+    Event, Flow, Foreign, Host, Kept, Notifications, ResponsePart, Result,
 };
-use bivalve_iis_sys::codes::REQUEST_NOTIFICATION_STATUS;
 use bivalve_iis_sys::hresult::{ERROR_HANDLE_EOF, S_OK, from_win32, succeeded};
 use bivalve_iis_sys::types::HRESULT;
 use bivalve_iis_sys::{IHttpConnection, IHttpContext, IHttpRequest, IHttpResponse};
 use bytes::Bytes;
 use http::StatusCode;
 
+use crate::batch::{Batch, batches};
+use crate::child::Child;
 use crate::custom::Custom;
+use crate::foreign;
 use crate::inward::Mirror;
-use crate::outward::{self, Batch};
+use crate::outward;
+use crate::port::IisCall;
 use crate::record::Shared;
-use crate::waiting::{Call, Memory, Port};
-use crate::{foreign, runtime};
-
-/// A waiting notification of IIS.
-pub(crate) type IisCall = Call<IisPort>;
+use crate::waiting::Memory;
 
 /// The largest read. Bounds: the memory of one read; a module that asks for more gets this much. Not configurable.
 const READ: usize = 128 * 1024;
-
-/// IIS and the runtime, as a waiting notification needs them.
-pub(crate) struct IisPort(pub(crate) *mut IHttpContext);
-
-// SAFETY: IIS's context may be called from any thread while the notification has not been answered, and is not
-// afterwards: rule 7 of `waiting`.
-unsafe impl Send for IisPort {}
-// SAFETY: as above.
-unsafe impl Sync for IisPort {}
-
-impl Port for IisPort {
-    fn resume_later(&self, call: Arc<Call<Self>>) {
-        runtime::handle().spawn(async move { call.resume() });
-    }
-
-    fn polls<T>(&self, poll: impl FnOnce() -> T) -> T {
-        let _entered = runtime::handle().enter();
-        poll()
-    }
-
-    fn post(&self) -> bool {
-        // SAFETY: the notification has not been answered, so the context is alive; nothing is touched afterwards.
-        succeeded(unsafe { IHttpContext::post_completion(self.0, 0) })
-    }
-
-    fn indicate(&self, status: REQUEST_NOTIFICATION_STATUS) {
-        // SAFETY: as for `post`, which has failed.
-        unsafe { IHttpContext::indicate_completion(self.0, status) };
-    }
-}
 
 /// What carries one context's bytes: IIS.
 pub(crate) struct IisHost {
@@ -82,6 +51,7 @@ pub(crate) struct IisHost {
     read: Option<Result<Bytes, CompletionStatus>>,
     cancelled: bool,
     custom: Option<Box<Custom>>,
+    child: Option<Child>,
     notified: Option<HRESULT>,
     /// Files whose handles IIS holds until they have been sent.
     files: Vec<EntityChunk>,
@@ -93,6 +63,7 @@ unsafe impl Send for IisHost {}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Running {
+    Child,
     Custom,
     Read,
     Step,
@@ -127,6 +98,7 @@ impl IisHost {
             read: None,
             cancelled: false,
             custom: None,
+            child: None,
             notified: None,
             files: Vec::new(),
         }
@@ -158,7 +130,7 @@ impl IisHost {
 
     /// Writes chunks behind those that IIS has, without a flush of its own.
     pub(crate) fn start_write(&mut self, chunks: &[EntityChunk]) {
-        self.steps.extend(outward::batches(chunks).map(Step::Write));
+        self.steps.extend(batches(chunks).map(Step::Write));
         self.sending = 0;
     }
 
@@ -190,6 +162,8 @@ impl IisHost {
                 break;
             }
         }
+        // Nobody asks for these any more, and a child has to be released before its parent ends.
+        (self.custom, self.child, self.notified) = (None, None, None);
         self.give_back_read();
         Poll::Ready(worst)
     }
@@ -231,7 +205,7 @@ impl IisHost {
                     memory.and_then(|memory| memory.downcast::<Vec<u8>>().ok()).map(|buffer| *buffer);
                 self.read = Some(read_result(status, bytes, buffer));
             }
-            Running::Custom => self.notified = Some(status),
+            Running::Child | Running::Custom => self.notified = Some(status),
         }
     }
 
@@ -348,7 +322,7 @@ impl Host for IisHost {
         // SAFETY: the call that has this host has not been answered.
         let more = unsafe { outward::part(self, part.head, &part.chunks) };
         let direct = self.mirror.unbuffered && !more.is_empty();
-        self.steps.extend(outward::batches(&more).map(Step::Write));
+        self.steps.extend(batches(&more).map(Step::Write));
         if !direct {
             self.steps.push_back(Step::Flush);
         }
@@ -445,6 +419,40 @@ impl Foreign for IisHost {
             });
             match began {
                 Began::Expected => self.running = Some(Running::Custom),
+                Began::Done(status, ..) => self.notified = Some(status),
+            }
+        }
+    }
+
+    fn start_child(&mut self, child: ChildRequest) {
+        self.child = Some(Child::new(child));
+        self.notified = None;
+    }
+
+    fn poll_child(&mut self, task: &mut Task<'_>) -> Poll<Result<ChildResponse>> {
+        loop {
+            if self.running == Some(Running::Read) {
+                self.cancel_read();
+            }
+            ready!(self.poll_running(task));
+            if let Some(status) = self.notified.take() {
+                let Some(child) = self.child.take() else { continue };
+                return Poll::Ready(child.finish(status));
+            }
+            if self.next_step() {
+                continue;
+            }
+            let context = self.context;
+            let Some(mut child) = self.child.take() else {
+                return Poll::Ready(Ok(ChildResponse::default()));
+            };
+            let began = self.begin(None, |_, _, expected| {
+                // SAFETY: the context is alive while the call has not been answered.
+                unsafe { child.start(context, expected) }
+            });
+            self.child = Some(child);
+            match began {
+                Began::Expected => self.running = Some(Running::Child),
                 Began::Done(status, ..) => self.notified = Some(status),
             }
         }

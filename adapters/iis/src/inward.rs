@@ -3,35 +3,19 @@
 //! Headers are read from the raw records, which every `SetHeader` changes. They are compared, byte by byte, with a copy
 //! of what was read last time; only where they differ are they parsed again.
 
-use std::net::{IpAddr, SocketAddr};
-
-use bivalve_core::{Connection, Context, EntityChunk, FileRange, User};
-use bivalve_iis_sys::codes::HTTP_DATA_CHUNK_TYPE;
+use bivalve_core::{ClientCertificate, Connection, Context, EntityChunk, User};
 use bivalve_iis_sys::headers::{REQUEST_HEADERS, RESPONSE_HEADERS};
-use bivalve_iis_sys::records::{
-    AF_INET, AF_INET6, HTTP_DATA_CHUNK, HTTP_KNOWN_HEADER, HTTP_REQUEST, HTTP_RESPONSE, HTTP_UNKNOWN_HEADER,
-    SOCKADDR, SOCKADDR_IN, SOCKADDR_IN6,
-};
+use bivalve_iis_sys::records::HTTP_RESPONSE;
 use bivalve_iis_sys::{IHttpContext, IHttpRequest, IHttpResponse, IHttpUser};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
-use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
 use crate::host::IisHost;
-use crate::{file, text};
-
-/// What a URL must not have as it is.
-const URL: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'<')
-    .add(b'>')
-    .add(b'\\')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}');
+use crate::raw::{
+    Seen, address, chunks, headers, look_at_chunks, look_at_request, look_at_response, look_at_wide, url_now,
+    url_sent,
+};
+use crate::text;
 
 /// What IIS had when we looked last, and after what we have written since.
 #[derive(Default)]
@@ -49,10 +33,8 @@ pub(crate) struct Mirror {
     pub(crate) chunks: Vec<EntityChunk>,
     pub(crate) user: Option<User>,
     pub(crate) unbuffered: bool,
+    pub(crate) trailers: HeaderMap,
 }
-
-/// A chunk of IIS by its looks.
-type Seen = (i32, usize, u64, u64);
 
 /// Brings request, response and user of the context in step with IIS.
 ///
@@ -133,12 +115,7 @@ unsafe fn bring_response(cx: &mut Context, response: *mut IHttpResponse, sent: b
         let mut seen = std::mem::take(&mut mirror.scratch);
         look_at_response(&mut seen, raw);
         if seen != mirror.response_seen || (status, sub) != mirror.status {
-            let headers = if raw.is_null() {
-                HeaderMap::new()
-            } else {
-                let raw = &(*raw).Base.Headers;
-                headers(&raw.KnownHeaders, &RESPONSE_HEADERS, raw.pUnknownHeaders, raw.UnknownHeaderCount)
-            };
+            let headers = response_headers(raw);
             mirror.response_seen.clone_from(&seen);
             mirror.status = (status, sub);
             mirror.response_headers.clone_from(&headers);
@@ -149,10 +126,52 @@ unsafe fn bring_response(cx: &mut Context, response: *mut IHttpResponse, sent: b
         cx.response_mut().adopt_sent(sent);
         let seen = look_at_chunks(raw);
         if seen != mirror.chunks_seen || cx.response().chunks().len() != mirror.chunks.len() {
-            mirror.chunks = chunks(raw, &seen, mirror);
+            mirror.chunks = chunks(raw, &seen, &mirror.chunks_seen, &mirror.chunks);
             mirror.chunks_seen = seen;
             cx.response_mut().adopt_chunks(mirror.chunks.iter().cloned());
         }
+    }
+}
+
+/// A response as it is: of a child request.
+///
+/// # Safety
+///
+/// `response` is alive.
+pub(crate) unsafe fn response_of(response: *mut IHttpResponse) -> (StatusCode, HeaderMap, Vec<EntityChunk>) {
+    let (mut status, mut sub) = (0_u16, 0_u16);
+    // SAFETY: the response is alive, says the caller, and its record with it.
+    unsafe {
+        IHttpResponse::get_status(
+            response,
+            &mut status,
+            &mut sub,
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+        );
+        let raw = IHttpResponse::get_raw_http_response(response);
+        let headers = response_headers(raw);
+        let chunks = chunks(raw, &look_at_chunks(raw), &[], &[]);
+        (StatusCode::from_u16(status).unwrap_or_default(), headers, chunks)
+    }
+}
+
+/// # Safety
+///
+/// `raw` is null or alive.
+unsafe fn response_headers(raw: *const HTTP_RESPONSE) -> HeaderMap {
+    if raw.is_null() {
+        return HeaderMap::new();
+    }
+    // SAFETY: it is alive, says the caller, and with it what it points to.
+    unsafe {
+        let raw = &(*raw).Base.Headers;
+        headers(&raw.KnownHeaders, &RESPONSE_HEADERS, raw.pUnknownHeaders, raw.UnknownHeaderCount)
     }
 }
 
@@ -248,7 +267,13 @@ pub(crate) unsafe fn connection(request: *mut IHttpRequest) -> Connection {
             builder = builder.local_addr(local);
         }
         let raw = IHttpRequest::get_raw_http_request(request);
-        builder = builder.secure(!raw.is_null() && !(*raw).Base.pSslInfo.is_null());
+        let ssl = if raw.is_null() { std::ptr::null_mut() } else { (*raw).Base.pSslInfo };
+        builder = builder.secure(!ssl.is_null());
+        if !ssl.is_null() && !(*ssl).pClientCertInfo.is_null() {
+            let info = &*(*ssl).pClientCertInfo;
+            let encoded = text::bytes(info.pCertEncoded, info.CertEncodedSize as usize);
+            builder = builder.client_certificate(ClientCertificate::new(Bytes::copy_from_slice(encoded)));
+        }
     }
     builder.build()
 }
@@ -266,230 +291,4 @@ unsafe fn user_of(user: *mut IHttpUser) -> Option<User> {
     };
     // Anonymous authentication sets a user without a name.
     (!name.is_empty()).then(|| User::new(name, kind))
-}
-
-/// # Safety
-///
-/// `raw` is null or alive.
-unsafe fn url_sent(raw: *const HTTP_REQUEST) -> Uri {
-    // SAFETY: it is alive, says the caller; the length is that of the text.
-    let sent = unsafe { text::bytes((*raw).Base.pRawUrl, (*raw).Base.RawUrlLength.into()) };
-    uri(sent)
-}
-
-/// # Safety
-///
-/// `raw` is null or alive.
-unsafe fn url_now(raw: *const HTTP_REQUEST) -> Uri {
-    // SAFETY: it is alive, says the caller; lengths are in bytes, and those of the texts.
-    let (path, query) = unsafe {
-        let url = &(*raw).Base.CookedUrl;
-        (
-            text::wide_of(url.pAbsPath, usize::from(url.AbsPathLength) / 2),
-            text::wide_of(url.pQueryString, usize::from(url.QueryStringLength) / 2),
-        )
-    };
-    uri(format!("{path}{query}").as_bytes())
-}
-
-fn uri(text: &[u8]) -> Uri {
-    Uri::try_from(text)
-        .or_else(|_| percent_encode(text, URL).to_string().parse())
-        .unwrap_or_else(|_| Uri::from_static("/"))
-}
-
-/// # Safety
-///
-/// `raw` is null or alive.
-unsafe fn look_at_wide(seen: &mut Vec<u8>, raw: *const HTTP_REQUEST) {
-    if !raw.is_null() {
-        // SAFETY: it is alive, says the caller.
-        seen.extend_from_slice(
-            unsafe { url_now(raw) }.path_and_query().map_or("", |p| p.as_str()).as_bytes(),
-        );
-    }
-}
-
-/// # Safety
-///
-/// `raw` is null or alive.
-unsafe fn look_at_request(seen: &mut Vec<u8>, raw: *const HTTP_REQUEST) {
-    if !raw.is_null() {
-        // SAFETY: it is alive, says the caller.
-        let raw = unsafe { &(*raw).Base.Headers };
-        // SAFETY: as above, and with it what it points to.
-        unsafe { look_at(seen, &raw.KnownHeaders, raw.pUnknownHeaders, raw.UnknownHeaderCount) };
-    }
-}
-
-/// # Safety
-///
-/// `raw` is null or alive.
-unsafe fn look_at_response(seen: &mut Vec<u8>, raw: *const HTTP_RESPONSE) {
-    seen.clear();
-    // Never as empty as before the first look.
-    seen.push(1);
-    if !raw.is_null() {
-        // SAFETY: it is alive, says the caller.
-        let raw = unsafe { &(*raw).Base.Headers };
-        // SAFETY: as above, and with it what it points to.
-        unsafe { look_at(seen, &raw.KnownHeaders, raw.pUnknownHeaders, raw.UnknownHeaderCount) };
-    }
-}
-
-/// # Safety
-///
-/// What the headers point to is alive.
-unsafe fn look_at(
-    seen: &mut Vec<u8>,
-    known: &[HTTP_KNOWN_HEADER],
-    unknown: *const HTTP_UNKNOWN_HEADER,
-    count: u16,
-) {
-    for (index, header) in (0_u8..).zip(known) {
-        if !header.pRawValue.is_null() {
-            seen.push(index);
-            seen.extend_from_slice(&header.RawValueLength.to_ne_bytes());
-            // SAFETY: it is alive, says the caller, and has this length.
-            seen.extend_from_slice(unsafe { text::bytes(header.pRawValue, header.RawValueLength.into()) });
-        }
-    }
-    for index in 0..if unknown.is_null() { 0 } else { usize::from(count) } {
-        // SAFETY: there are as many, and they are alive, says the caller, with what they point to.
-        unsafe {
-            let header = &*unknown.add(index);
-            seen.push(u8::MAX);
-            seen.extend_from_slice(&header.NameLength.to_ne_bytes());
-            seen.extend_from_slice(&header.RawValueLength.to_ne_bytes());
-            seen.extend_from_slice(text::bytes(header.pName, header.NameLength.into()));
-            seen.extend_from_slice(text::bytes(header.pRawValue, header.RawValueLength.into()));
-        }
-    }
-}
-
-/// # Safety
-///
-/// What the headers point to is alive.
-unsafe fn headers(
-    known: &[HTTP_KNOWN_HEADER],
-    names: &[&str],
-    unknown: *const HTTP_UNKNOWN_HEADER,
-    count: u16,
-) -> HeaderMap {
-    let mut map = HeaderMap::new();
-    let mut add = |name: &[u8], value: &[u8]| {
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
-            // A map that is full has more than any client may send to IIS.
-            let _ = map.try_append(name, value);
-        }
-    };
-    for (header, name) in known.iter().zip(names) {
-        // An empty known `Server` is one that stands among the unknown.
-        if !header.pRawValue.is_null() && (header.RawValueLength > 0 || *name != "Server") {
-            // SAFETY: it is alive, says the caller, and has this length.
-            add(name.as_bytes(), unsafe { text::bytes(header.pRawValue, header.RawValueLength.into()) });
-        }
-    }
-    for index in 0..if unknown.is_null() { 0 } else { usize::from(count) } {
-        // SAFETY: there are as many, and they are alive, says the caller, with what they point to.
-        unsafe {
-            let header = &*unknown.add(index);
-            add(
-                text::bytes(header.pName, header.NameLength.into()),
-                text::bytes(header.pRawValue, header.RawValueLength.into()),
-            );
-        }
-    }
-    map
-}
-
-/// # Safety
-///
-/// `raw` is null or alive.
-unsafe fn raw_chunks<'a>(raw: *const HTTP_RESPONSE) -> &'a [HTTP_DATA_CHUNK] {
-    // SAFETY: it is alive, says the caller, and has as many chunks as it says.
-    unsafe {
-        if raw.is_null() || (*raw).Base.pEntityChunks.is_null() {
-            return &[];
-        }
-        std::slice::from_raw_parts((*raw).Base.pEntityChunks, (*raw).Base.EntityChunkCount.into())
-    }
-}
-
-/// # Safety
-///
-/// `raw` is null or alive.
-unsafe fn look_at_chunks(raw: *const HTTP_RESPONSE) -> Vec<Seen> {
-    // SAFETY: it is alive, says the caller; the type says which member is valid.
-    unsafe {
-        let look = |chunk: &HTTP_DATA_CHUNK| match chunk.DataChunkType {
-            HTTP_DATA_CHUNK_TYPE::FROM_MEMORY => {
-                let memory = chunk.data.FromMemory;
-                (0, memory.pBuffer as usize, 0, u64::from(memory.BufferLength))
-            }
-            HTTP_DATA_CHUNK_TYPE::FROM_FILE_HANDLE => {
-                let file = chunk.data.FromFileHandle;
-                (1, file.FileHandle as usize, file.ByteRange.StartingOffset, file.ByteRange.Length)
-            }
-            HTTP_DATA_CHUNK_TYPE(other) => (other, 0, 0, 0),
-        };
-        raw_chunks(raw).iter().map(look).collect()
-    }
-}
-
-/// The chunks of IIS as ours: those that were there last time are the same ones again, others are copied. What IIS
-/// keeps in another form than memory or a file is not shown.
-///
-/// # Safety
-///
-/// `raw` is null or alive, and `seen` is what it looks like now.
-unsafe fn chunks(raw: *const HTTP_RESPONSE, seen: &[Seen], mirror: &Mirror) -> Vec<EntityChunk> {
-    // SAFETY: it is alive, says the caller.
-    let raw = unsafe { raw_chunks(raw) };
-    let known = mirror.chunks.len() == mirror.chunks_seen.len();
-    let mut chunks = Vec::with_capacity(raw.len());
-    for (index, (chunk, look)) in raw.iter().zip(seen).enumerate() {
-        if known && mirror.chunks_seen.get(index) == Some(look) {
-            chunks.push(mirror.chunks[index].clone());
-            continue;
-        }
-        // SAFETY: the type says which member is valid, and what it points to is alive as long as the chunk.
-        unsafe {
-            if chunk.DataChunkType == HTTP_DATA_CHUNK_TYPE::FROM_MEMORY {
-                let memory = chunk.data.FromMemory;
-                let data = text::bytes(memory.pBuffer.cast(), memory.BufferLength as usize);
-                chunks.push(EntityChunk::Bytes(Bytes::copy_from_slice(data)));
-            } else if chunk.DataChunkType == HTTP_DATA_CHUNK_TYPE::FROM_FILE_HANDLE {
-                let range = chunk.data.FromFileHandle;
-                if let Some(file) = file::duplicate(range.FileHandle) {
-                    let (offset, length) = (range.ByteRange.StartingOffset, range.ByteRange.Length);
-                    chunks.push(EntityChunk::File(FileRange::new(file, offset, length)));
-                }
-            }
-        }
-    }
-    chunks
-}
-
-/// # Safety
-///
-/// `address` is null or alive, and as long as its family says.
-unsafe fn address(address: *const SOCKADDR) -> Option<SocketAddr> {
-    if address.is_null() {
-        return None;
-    }
-    // SAFETY: it is alive, says the caller, and as long as its family says; nothing is said of its alignment.
-    unsafe {
-        match address.read_unaligned().sa_family {
-            AF_INET => {
-                let v4 = address.cast::<SOCKADDR_IN>().read_unaligned();
-                Some(SocketAddr::new(IpAddr::from(v4.sin_addr.0), u16::from_be(v4.sin_port)))
-            }
-            AF_INET6 => {
-                let v6 = address.cast::<SOCKADDR_IN6>().read_unaligned();
-                Some(SocketAddr::new(IpAddr::from(v6.sin6_addr), u16::from_be(v6.sin6_port)))
-            }
-            _ => None,
-        }
-    }
 }

@@ -49,10 +49,10 @@
 //!
 //! # Limits
 //!
-//! - Child requests (`execute_request`) fail with an error.
+//! - A child request runs as its parent's user, and its response is buffered by IIS.
 //! - No driver: [`Server::driver`](bivalve_core::Server::driver) fails, `AssociateWithThreadPool` is not used.
 //! - No global notifications, no event log, no failed-request tracing: events go to `tracing`.
-//! - Trailers are not sent. The client's certificate is not shown.
+//! - Trailers need the `IHttpResponse4` of newer versions; elsewhere they are left out, and traced.
 //! - Body chunks that IIS keeps in a form of its own (fragments of http.sys's cache) are not shown to modules.
 //! - Several values of one known header that IIS keeps apart (`HTTP_MULTIPLE_KNOWN_HEADERS`) are not shown.
 //! - A header value has at most 65,535 bytes; a longer one is left out, and traced.
@@ -62,6 +62,8 @@
 //!
 //! What has been seen: the tests of this crate, on Linux, against a small stand-in for IIS. IIS itself has not been asked.
 
+mod batch;
+mod child;
 mod connection;
 mod contain;
 mod custom;
@@ -77,7 +79,9 @@ mod object;
 mod outward;
 mod pin;
 mod place;
+mod port;
 mod provided;
+mod raw;
 mod record;
 mod registry;
 mod runtime;

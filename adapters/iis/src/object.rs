@@ -16,7 +16,7 @@ use bivalve_iis_sys::{
 
 use crate::contain::contained;
 use crate::entry;
-use crate::host::IisCall;
+use crate::port::IisCall;
 use crate::record::Record;
 use crate::registry::Exported;
 

@@ -1,83 +1,16 @@
 //! From the context into IIS: the differences between what IIS had and what the module has made of it.
 
-use bivalve_core::{Context, EntityChunk, FileRange, ResponseHead, User};
-use bivalve_iis_sys::codes::HTTP_DATA_CHUNK_TYPE;
+use bivalve_core::{Context, EntityChunk, ResponseHead, User};
 use bivalve_iis_sys::hresult::{S_OK, succeeded};
-use bivalve_iis_sys::records::{
-    FROM_FILE_HANDLE, FROM_MEMORY, HTTP_BYTE_RANGE, HTTP_DATA_CHUNK, HTTP_DATA_CHUNK_DATA,
-};
+use bivalve_iis_sys::records::HTTP_DATA_CHUNK;
 use bivalve_iis_sys::types::HRESULT;
-use bivalve_iis_sys::{IHttpContext, IHttpRequest, IHttpResponse};
+use bivalve_iis_sys::{IHttpContext, IHttpRequest, IHttpResponse, IHttpResponse4};
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use crate::batch::{file_chunk, memory_at};
 use crate::host::IisHost;
-use crate::{file, text};
-
-/// More of them in one write fail (aspnetcore#44614). Documented are 65,535.
-const CHUNKS: usize = 65_533;
-
-/// More bytes of memory in one write, or in one chunk, are several. One write over 255 MB fails (aspnetcore#14191).
-const BYTES: usize = 64 * 1024 * 1024;
-
-/// Chunks for one write, and what they point to.
-pub(crate) struct Batch {
-    raw: Vec<HTTP_DATA_CHUNK>,
-    kept: Vec<EntityChunk>,
-}
-
-// SAFETY: the records point into `kept`, which is counted and does not move.
-unsafe impl Send for Batch {}
-
-impl Batch {
-    /// For IIS, as long as this one lives.
-    pub(crate) fn raw(&mut self) -> (*mut HTTP_DATA_CHUNK, u32) {
-        (self.raw.as_mut_ptr(), u32::try_from(self.raw.len()).unwrap_or(0))
-    }
-
-    /// What has to stay open until it has been sent.
-    pub(crate) fn files(&self) -> impl Iterator<Item = EntityChunk> {
-        self.kept.iter().filter(|chunk| matches!(chunk, EntityChunk::File(_))).cloned()
-    }
-}
-
-/// As many writes as these chunks need.
-pub(crate) fn batches(chunks: &[EntityChunk]) -> impl Iterator<Item = Batch> + use<> {
-    let mut batches = Vec::new();
-    let mut batch = Batch { raw: Vec::new(), kept: Vec::new() };
-    let mut room = BYTES;
-    for chunk in chunks {
-        match chunk {
-            EntityChunk::Bytes(bytes) => {
-                let mut rest = bytes.clone();
-                while !rest.is_empty() {
-                    if room == 0 || batch.raw.len() == CHUNKS {
-                        batches
-                            .push(std::mem::replace(&mut batch, Batch { raw: Vec::new(), kept: Vec::new() }));
-                        room = BYTES;
-                    }
-                    let piece = rest.split_to(rest.len().min(room));
-                    room -= piece.len();
-                    batch.raw.push(memory_chunk(&piece));
-                    batch.kept.push(piece.into());
-                }
-            }
-            EntityChunk::File(range) => {
-                if batch.raw.len() == CHUNKS {
-                    batches.push(std::mem::replace(&mut batch, Batch { raw: Vec::new(), kept: Vec::new() }));
-                    room = BYTES;
-                }
-                batch.raw.push(file_chunk(range));
-                batch.kept.push(chunk.clone());
-            }
-            other => tracing::error!(?other, "a chunk of a kind that IIS does not know was left out"),
-        }
-    }
-    if !batch.raw.is_empty() {
-        batches.push(batch);
-    }
-    batches.into_iter()
-}
+use crate::text;
 
 /// The head and chunks of a part that is to be flushed: writes the head; the chunks that IIS does not have yet.
 ///
@@ -115,6 +48,10 @@ pub(crate) unsafe fn push(cx: &mut Context, in_send: bool) -> bool {
     let status = (cx.response().status().as_u16(), cx.response().sub_status());
     let headers = cx.response().headers().clone();
     let chunks = cx.response().chunks().to_vec();
+    if let Some(trailers) = cx.response().trailers().cloned() {
+        // SAFETY: as the caller says.
+        unsafe { push_trailers(IisHost::of(cx), &trailers) };
+    }
     let buffering = cx.response().is_buffering();
     let host = IisHost::of(cx);
     if !buffering && !host.mirror.unbuffered {
@@ -290,6 +227,36 @@ unsafe fn push_head(
 
 /// # Safety
 ///
+/// The call that has this host has not been answered.
+unsafe fn push_trailers(host: &mut IisHost, trailers: &HeaderMap) {
+    if *trailers == host.mirror.trailers {
+        return;
+    }
+    let response = host.shared.dll.response4(host.response());
+    if response.is_null() {
+        tracing::warn!("this IIS sends no trailers");
+        return;
+    }
+    changed(&host.mirror.trailers, trailers, |name, values| {
+        // SAFETY: the response is alive, says the caller, and of this class, said the server; IIS copies the texts.
+        unsafe {
+            match values {
+                None => IHttpResponse4::delete_trailer(response, name.as_ptr()),
+                Some((value, replace)) => IHttpResponse4::set_trailer(
+                    response,
+                    name.as_ptr(),
+                    value.as_ptr(),
+                    length(&value),
+                    i32::from(replace),
+                ),
+            }
+        }
+    });
+    host.mirror.trailers.clone_from(trailers);
+}
+
+/// # Safety
+///
 /// The call that has this context has not been answered.
 unsafe fn push_request(cx: &mut Context) {
     let inserted: Vec<Bytes> = cx.request_mut().take_inserted();
@@ -305,13 +272,58 @@ unsafe fn push_request(cx: &mut Context) {
             host.mirror.method = method;
         }
         if url != host.mirror.url {
-            let target = url.path_and_query().map_or("/", |target| target.as_str());
-            let (wide, len) = (text::to_ansi(target.as_bytes()), u32::try_from(target.len()).unwrap_or(0));
-            note("SetUrl", IHttpRequest::set_url_ansi(request, wide.as_ptr(), len, 1));
+            set_url(request, &url);
             host.mirror.url = url;
         }
         if headers != host.mirror.request_headers {
-            changed(&host.mirror.request_headers, &headers, |name, values| match values {
+            set_headers(request, &host.mirror.request_headers, &headers);
+            host.mirror.wrote_request(request, &headers);
+        }
+        for bytes in inserted.iter().rev() {
+            insert_entity(host.context(), request, bytes);
+        }
+    }
+    let _ = cx.take_touched().0;
+}
+
+/// Makes another request of a clone.
+///
+/// # Safety
+///
+/// The request is alive.
+pub(crate) unsafe fn fill_request(
+    request: *mut IHttpRequest,
+    method: &http::Method,
+    url: &http::Uri,
+    headers: &HeaderMap,
+) {
+    // SAFETY: the request is alive, says the caller; IIS copies texts and values.
+    unsafe {
+        let name = text::to_ansi(method.as_str().as_bytes());
+        note("SetHttpMethod", IHttpRequest::set_http_method(request, name.as_ptr()));
+        set_url(request, url);
+        set_headers(request, &HeaderMap::new(), headers);
+    }
+}
+
+/// # Safety
+///
+/// The request is alive.
+unsafe fn set_url(request: *mut IHttpRequest, url: &http::Uri) {
+    let target = url.path_and_query().map_or("/", |target| target.as_str());
+    let (text, len) = (text::to_ansi(target.as_bytes()), u32::try_from(target.len()).unwrap_or(0));
+    // SAFETY: the request is alive, says the caller; IIS copies the text.
+    note("SetUrl", unsafe { IHttpRequest::set_url_ansi(request, text.as_ptr(), len, 1) });
+}
+
+/// # Safety
+///
+/// The request is alive.
+unsafe fn set_headers(request: *mut IHttpRequest, had: &HeaderMap, has: &HeaderMap) {
+    changed(had, has, |name, values| {
+        // SAFETY: the request is alive, says the caller; IIS copies name and value.
+        unsafe {
+            match values {
                 None => IHttpRequest::delete_header_by_name(request, name.as_ptr()),
                 Some((value, replace)) => IHttpRequest::set_header_by_name(
                     request,
@@ -320,14 +332,9 @@ unsafe fn push_request(cx: &mut Context) {
                     length(&value),
                     i32::from(replace),
                 ),
-            });
-            host.mirror.wrote_request(request, &headers);
+            }
         }
-        for bytes in inserted.iter().rev() {
-            insert_entity(host.context(), request, bytes);
-        }
-    }
-    let _ = cx.take_touched().0;
+    });
 }
 
 /// `InsertEntityBody`, which does not copy.
@@ -407,28 +414,5 @@ fn is_same(a: &EntityChunk, b: &EntityChunk) -> bool {
             std::sync::Arc::ptr_eq(a.file(), b.file()) && a.offset() == b.offset() && a.len() == b.len()
         }
         _ => false,
-    }
-}
-
-fn memory_chunk(bytes: &Bytes) -> HTTP_DATA_CHUNK {
-    memory_at(bytes.as_ptr().cast_mut().cast(), u32::try_from(bytes.len()).unwrap_or(0))
-}
-
-fn memory_at(buffer: *mut std::ffi::c_void, len: u32) -> HTTP_DATA_CHUNK {
-    let memory = FROM_MEMORY { pBuffer: buffer, BufferLength: len };
-    HTTP_DATA_CHUNK {
-        DataChunkType: HTTP_DATA_CHUNK_TYPE::FROM_MEMORY,
-        data: HTTP_DATA_CHUNK_DATA { FromMemory: memory },
-    }
-}
-
-fn file_chunk(range: &FileRange) -> HTTP_DATA_CHUNK {
-    let file = FROM_FILE_HANDLE {
-        ByteRange: HTTP_BYTE_RANGE { StartingOffset: range.offset(), Length: range.len() },
-        FileHandle: file::handle(range.file()),
-    };
-    HTTP_DATA_CHUNK {
-        DataChunkType: HTTP_DATA_CHUNK_TYPE::FROM_FILE_HANDLE,
-        data: HTTP_DATA_CHUNK_DATA { FromFileHandle: file },
     }
 }

@@ -12,15 +12,22 @@ use crate::{runtime, stored, text};
 pub(crate) struct Place {
     site: Arc<Site>,
     application: Arc<Application>,
+    /// IIS does not know the application yet: a path that it maps before the request begins.
+    provisional: bool,
     /// All modules of this DLL. Made anew when more of them were registered since.
     pipeline: Mutex<Arc<Pipeline>>,
 }
 
 impl Place {
-    fn new(site: Arc<Site>, application: Application) -> Arc<Self> {
+    fn new(site: Arc<Site>, application: Application, provisional: bool) -> Arc<Self> {
         let application = Arc::new(application);
         let pipeline = Mutex::new(build(&site, &application));
-        Arc::new(Self { site, application, pipeline })
+        Arc::new(Self { site, application, provisional, pipeline })
+    }
+
+    /// Whether the application is to be asked for again.
+    pub(crate) fn is_provisional(&self) -> bool {
+        self.provisional
     }
 
     /// A pipeline that has this module.
@@ -44,7 +51,7 @@ pub(crate) unsafe fn place_of(context: *mut IHttpContext, exported: &Exported) -
         let site = IHttpContext::get_site(context);
         let application = IHttpContext::get_application(context);
         if application.is_null() {
-            return Place::new(site_of(site, exported), Application::default());
+            return Place::new(site_of(site, exported), Application::default(), true);
         }
         let container = IHttpApplication::get_module_context_container(application);
         stored::stored(container, exported.dll.id, || {
@@ -53,7 +60,7 @@ pub(crate) unsafe fn place_of(context: *mut IHttpContext, exported: &Exported) -
             // MACHINE/WEBROOT/APPHOST/Default Web Site/shop
             let url = path.splitn(5, '/').nth(4).unwrap_or_default();
             let built = Application::builder().url_path(url).root(root).build();
-            Place::new(site_of(site, exported), built)
+            Place::new(site_of(site, exported), built, false)
         })
     }
 }

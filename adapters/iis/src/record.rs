@@ -11,7 +11,7 @@ use http::StatusCode;
 use crate::connection::{Client, client_of};
 use crate::host::IisHost;
 use crate::place::{Place, place_of};
-use crate::registry::Exported;
+use crate::registry::{Dll, Exported};
 use crate::{inward, stored};
 
 /// How long a nested event waits for what modules keep, while another thread has it.
@@ -23,7 +23,7 @@ const KEPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// One request. Counted: by the request's container, and by every module's object.
 pub(crate) struct Record {
     pub(crate) shared: Arc<Shared>,
-    place: Arc<Place>,
+    place: Mutex<Arc<Place>>,
     client: Arc<Client>,
     /// Contexts that nobody uses: the calls of one request mostly follow each other, and then one is enough.
     #[expect(clippy::vec_box, reason = "a context is large, and its box goes from hand to hand")]
@@ -33,6 +33,7 @@ pub(crate) struct Record {
 
 /// What the contexts of one request share.
 pub(crate) struct Shared {
+    pub(crate) dll: Dll,
     kept: Mutex<Slot>,
     returned: Condvar,
     /// What a module failed with in a nested event, for the operation around it.
@@ -74,8 +75,8 @@ impl Record {
             (place_of(context, exported), client_of(connection, exported.dll.id, exported.dll.version, make))
         };
         Arc::new(Self {
-            shared: Arc::new(Shared::default()),
-            place,
+            shared: Arc::new(Shared::new(exported.dll)),
+            place: Mutex::new(place),
             client,
             idle: Mutex::default(),
             watches: Mutex::default(),
@@ -88,13 +89,23 @@ impl Record {
     ///
     /// IIS has given `context` to the notification that runs; it is the one of this record.
     pub(crate) unsafe fn take(&self, context: *mut IHttpContext, exported: &Exported) -> Box<Context> {
+        let mut place = Arc::clone(&lock(&self.place));
+        if place.is_provisional() {
+            // SAFETY: as the caller says.
+            let now = unsafe { place_of(context, exported) };
+            if !now.is_provisional() {
+                *lock(&self.place) = Arc::clone(&now);
+                place = now;
+                drop(std::mem::take(&mut *lock(&self.idle)));
+            }
+        }
         let idle = lock(&self.idle).pop();
         if let Some(cx) = idle
             && cx.pipeline().modules().count() > exported.index
         {
             return cx;
         }
-        let pipeline = self.place.pipeline(exported.index);
+        let pipeline = place.pipeline(exported.index);
         // SAFETY: as the caller says.
         let parts = unsafe { inward::head(IHttpContext::get_request(context)) };
         let host = Box::new(IisHost::new(context, Arc::clone(&self.shared)));
@@ -118,9 +129,10 @@ impl Drop for Record {
     }
 }
 
-impl Default for Shared {
-    fn default() -> Self {
+impl Shared {
+    fn new(dll: Dll) -> Self {
         Self {
+            dll,
             kept: Mutex::new(Slot::Here(Kept::default())),
             returned: Condvar::new(),
             failed: Mutex::default(),

@@ -9,6 +9,7 @@ use bivalve_iis_sys::hresult::{E_FAIL, E_POINTER, ERROR_NOT_FOUND, S_OK, from_wi
 use bivalve_iis_sys::types::{HRESULT, HTTP_MODULE_ID, PCWSTR};
 use bivalve_iis_sys::version::IIS_7_5;
 use bivalve_iis_sys::{IHttpModuleRegistrationInfo, IHttpModuleRegistrationInfo2, IHttpServer, IHttpServer2};
+use bivalve_iis_sys::{IHttpResponse, IHttpResponse4};
 
 use crate::contain::contained;
 use crate::script_map::ScriptMap;
@@ -202,6 +203,27 @@ fn alias(priority: Priority) -> PCWSTR {
         Priority::Medium => flags::PRIORITY_ALIAS_MEDIUM.as_ptr(),
         Priority::Low => flags::PRIORITY_ALIAS_LOW.as_ptr(),
         Priority::Last => flags::PRIORITY_ALIAS_LAST.as_ptr(),
+    }
+}
+
+impl Dll {
+    /// The response with trailers; null where this IIS has none.
+    pub(crate) fn response4(&self, response: *mut IHttpResponse) -> *mut IHttpResponse4 {
+        let mut found: *mut c_void = std::ptr::null_mut();
+        if self.server.is_null() || self.version < IHttpResponse4::SINCE {
+            return found.cast();
+        }
+        // SAFETY: the server lives as long as the process, and has this method since 7.5; the response is the current one.
+        let result = unsafe {
+            IHttpServer2::get_extended_interface_by_iid(
+                self.server.cast::<IHttpServer2>(),
+                &IHttpResponse::IID,
+                response.cast(),
+                &IHttpResponse4::IID,
+                &raw mut found,
+            )
+        };
+        if succeeded(result) { found.cast() } else { std::ptr::null_mut() }
     }
 }
 

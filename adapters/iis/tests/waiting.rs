@@ -9,8 +9,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use bivalve_core::{
-    CompletionInfo, Context, CustomNotification, Error, Flow, Module, ModuleFuture, Notification, Outcome,
-    Registration, Result, Sending,
+    ChildRequest, CompletionInfo, Context, CustomNotification, Error, Flow, Module, ModuleFuture,
+    Notification, Outcome, Registration, Result, Sending,
 };
 use support::{Mode, World, register};
 
@@ -283,6 +283,39 @@ fn a_custom_notification_carries_its_value_to_modules_of_this_dll() {
     );
     world.run();
     assert_eq!(world.text(), "42[105]");
+}
+
+#[test]
+fn a_child_request_is_a_clone_that_iis_runs() {
+    let world = world(
+        "Parent",
+        |cx| {
+            Box::pin(async move {
+                let child =
+                    ChildRequest::new(http::Method::PUT, "/child?x=1")?.header("x-a", "b")?.body("body");
+                let answer = cx.execute_request(child).await?;
+                assert_eq!(answer.headers()["x-child"], "yes");
+                cx.write(format!("{}", answer.status().as_u16())).await?;
+                Ok(Flow::Continue)
+            })
+        },
+        pass,
+    );
+    let child = World::new("GET", "/");
+    child.with(|state| {
+        state.status = (202, 0);
+        state.headers = vec![("X-Child".into(), "yes".into())];
+    });
+    world.with(|state| state.child = Some(Arc::clone(&child)));
+    world.run();
+    assert_eq!(world.text(), "202[0]");
+    let state = child.state.lock().unwrap();
+    assert_eq!((state.method.as_str(), state.url.as_str()), ("PUT", "/child?x=1"));
+    assert!(state.request_headers.contains(&("x-a".into(), "b".into())));
+    assert_eq!(
+        (state.body.concat().as_slice(), state.log.as_slice()),
+        (&b"body"[..], &["released".to_string()][..])
+    );
 }
 
 #[test]

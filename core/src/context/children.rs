@@ -112,6 +112,30 @@ impl ChildRequest {
         self
     }
 
+    /// The method.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The URL.
+    #[must_use]
+    pub fn url(&self) -> &Uri {
+        &self.url
+    }
+
+    /// The headers.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The body; empty unless set.
+    #[must_use]
+    pub fn entity(&self) -> &Bytes {
+        &self.body
+    }
+
     /// As this user; the parent's unless set.
     #[must_use]
     pub fn user(mut self, user: User) -> Self {
@@ -130,6 +154,12 @@ pub struct ChildResponse {
 }
 
 impl ChildResponse {
+    /// What a host that is a pipeline itself got for it. For hosts.
+    #[must_use]
+    pub fn new(status: StatusCode, headers: HeaderMap, chunks: Vec<EntityChunk>) -> Self {
+        Self { status, headers, chunks, trailers: None }
+    }
+
     /// The status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
@@ -210,10 +240,7 @@ impl Context {
     /// IIS counterpart: `ExecuteRequest`.
     pub async fn execute_request(&mut self, request: ChildRequest) -> Result<ChildResponse> {
         if self.is_foreign() {
-            return Err(Error::framework(
-                ErrorKind::RequestEnded,
-                "child requests are not supported inside IIS yet: see the limits of bivalve-iis",
-            ));
+            return self.execute_foreign(request).await;
         }
         if self.child_depth() >= limits::MAX_CHILD_DEPTH {
             return Err(Error::framework(

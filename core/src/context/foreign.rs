@@ -1,6 +1,7 @@
 //! For a host that is a pipeline itself: call one module, and bring request and response in step.
 
 use std::sync::PoisonError;
+use std::task::Poll;
 
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
@@ -8,8 +9,8 @@ use super::{Context, ModuleId, Progress};
 use crate::foreign::{Foreign, Given, Kept};
 use crate::pipeline::{Provider, answer, call_from_host, call_from_host_now, call_map_path};
 use crate::{
-    CustomNotification, EntityChunk, Error, ErrorKind, Event, Flow, Notification, Request, Response, Result,
-    User,
+    ChildRequest, ChildResponse, CustomNotification, EntityChunk, Error, ErrorKind, Event, Flow,
+    Notification, Request, Response, Result, User,
 };
 
 impl Context {
@@ -159,12 +160,25 @@ impl Context {
         self.with_foreign(|foreign| foreign.start_custom(moved));
         let (back, result) = std::future::poll_fn(|task| {
             self.with_foreign(|foreign| foreign.poll_custom(task))
-                .unwrap_or(std::task::Poll::Ready((CustomNotification::new(""), Ok(Flow::Continue))))
+                .unwrap_or(Poll::Ready((CustomNotification::new(""), Ok(Flow::Continue))))
         })
         .await;
         *custom = back;
         self.check_nested()?;
         result
+    }
+
+    /// Runs a child request in the host's pipeline.
+    pub(super) async fn execute_foreign(&mut self, request: ChildRequest) -> Result<ChildResponse> {
+        self.stow();
+        self.with_foreign(|foreign| foreign.start_child(request));
+        let answer = std::future::poll_fn(|task| {
+            let polled = self.with_foreign(|foreign| foreign.poll_child(task));
+            polled.unwrap_or_else(|| Poll::Ready(Ok(ChildResponse::default())))
+        })
+        .await;
+        self.check_nested()?;
+        answer
     }
 
     fn note_executed(&mut self, event: Event) {

@@ -133,14 +133,20 @@ impl IHttpContextImpl for Context {
         panic!("the fake has no get_is_last_notification")
     }
     unsafe fn execute_request(
-        _: *mut IHttpContext,
+        this: *mut IHttpContext,
         _: BOOL,
         _: *mut IHttpContext,
         _: u32,
         _: *mut IHttpUser,
-        _: *mut BOOL,
+        completion_expected: *mut BOOL,
     ) -> HRESULT {
-        panic!("the fake has no execute_request")
+        // SAFETY: the objects of a test live until it has ended.
+        let world = unsafe { Self::world(this) };
+        world.started();
+        // SAFETY: what the shim passes lives during the call.
+        unsafe { *completion_expected = 1 };
+        world.complete(Mode::Late, 0, S_OK);
+        S_OK
     }
     unsafe fn get_execute_flags(_: *const IHttpContext) -> u32 {
         panic!("the fake has no get_execute_flags")
@@ -240,11 +246,23 @@ impl IHttpContextImpl for Context {
     unsafe fn get_root_context(_: *const IHttpContext) -> *mut IHttpContext {
         panic!("the fake has no get_root_context")
     }
-    unsafe fn clone_context(_: *mut IHttpContext, _: u32, _: *mut *mut IHttpContext) -> HRESULT {
-        panic!("the fake has no clone_context")
+    unsafe fn clone_context(
+        this: *mut IHttpContext,
+        _: u32,
+        http_context: *mut *mut IHttpContext,
+    ) -> HRESULT {
+        // SAFETY: the objects of a test live until it has ended.
+        let world = unsafe { Self::world(this) };
+        let child = world.state.lock().unwrap().child.clone().unwrap();
+        // SAFETY: what the shim passes lives during the call.
+        unsafe { *http_context = child.context() };
+        S_OK
     }
-    unsafe fn release_cloned_context(_: *mut IHttpContext) -> HRESULT {
-        panic!("the fake has no release_cloned_context")
+    unsafe fn release_cloned_context(this: *mut IHttpContext) -> HRESULT {
+        // SAFETY: the objects of a test live until it has ended.
+        let world = unsafe { Self::world(this) };
+        world.with(|state| state.log.push("released".into()));
+        S_OK
     }
     unsafe fn get_current_execution_stats(
         _: *const IHttpContext,

@@ -96,6 +96,8 @@ pub struct State {
     pub hang_read: bool,
     pub threads: Vec<JoinHandle<()>>,
     pub unbuffered: bool,
+    /// What a clone of this request is.
+    pub child: Option<Arc<World>>,
     /// Which module waits in SendResponse, and its answer.
     pub nesting: Option<usize>,
     pub nested: Option<Status>,
@@ -174,6 +176,7 @@ impl World {
             hang_read: false,
             threads: Vec::new(),
             unbuffered: false,
+            child: None,
             nesting: None,
             nested: None,
         };

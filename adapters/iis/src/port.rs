@@ -1,0 +1,43 @@
+//! What a waiting notification needs of IIS and of the runtime.
+
+use std::sync::Arc;
+
+use bivalve_iis_sys::IHttpContext;
+use bivalve_iis_sys::codes::REQUEST_NOTIFICATION_STATUS;
+use bivalve_iis_sys::hresult::succeeded;
+
+use crate::runtime;
+use crate::waiting::{Call, Port};
+
+/// A waiting notification of IIS.
+pub(crate) type IisCall = Call<IisPort>;
+
+/// IIS and the runtime, as a waiting notification needs them.
+pub(crate) struct IisPort(pub(crate) *mut IHttpContext);
+
+// SAFETY: IIS's context may be called from any thread while the notification has not been answered, and is not
+// afterwards: rule 7 of `waiting`.
+unsafe impl Send for IisPort {}
+// SAFETY: as above.
+unsafe impl Sync for IisPort {}
+
+impl Port for IisPort {
+    fn resume_later(&self, call: Arc<Call<Self>>) {
+        runtime::handle().spawn(async move { call.resume() });
+    }
+
+    fn polls<T>(&self, poll: impl FnOnce() -> T) -> T {
+        let _entered = runtime::handle().enter();
+        poll()
+    }
+
+    fn post(&self) -> bool {
+        // SAFETY: the notification has not been answered, so the context is alive; nothing is touched afterwards.
+        succeeded(unsafe { IHttpContext::post_completion(self.0, 0) })
+    }
+
+    fn indicate(&self, status: REQUEST_NOTIFICATION_STATUS) {
+        // SAFETY: as for `post`, which has failed.
+        unsafe { IHttpContext::indicate_completion(self.0, status) };
+    }
+}
