@@ -209,10 +209,10 @@ impl Frame {
         }
         state.asynchronous = true;
         state.cancelled = false;
-        let calls = state.calls;
+        let held = self.hold(&mut state);
         state.operations.push_back(Submitted { operation, waiter: Some(Waiter::Completion(callback)) });
         self.change(state);
-        self.overtake(calls);
+        self.overtake(held);
         S_OK
     }
 
@@ -224,10 +224,10 @@ impl Frame {
             self.report(Rule::SecondCompletion, operation);
             return from_win32(ERROR_INVALID_STATE);
         }
-        let calls = state.calls;
+        let held = self.hold(&mut state);
         state.posted.push_back(completion);
         self.change(state);
-        self.overtake(calls);
+        self.overtake(held);
         S_OK
     }
 
@@ -346,19 +346,22 @@ impl Frame {
         self.request.host.report(rule, interface);
     }
 
-    /// [`Fault::BeforeReturn`]: the completion is delivered before the module's call returns. What it calls may wait for that
-    /// very call, so nobody waits for it for long.
-    fn overtake(&self, calls: usize) {
-        if !self.request.host.faults.has(Fault::BeforeReturn) {
-            return;
-        }
+    /// [`Fault::BeforeReturn`]: the call that has started something is held until its completion has come. How many calls
+    /// had begun before that.
+    fn hold(&self, state: &mut State) -> Option<usize> {
+        let held = self.request.host.faults.has(Fault::BeforeReturn) && state.running > 0;
+        held.then(|| {
+            // Before anybody can be quicker.
+            state.overtaken += 1;
+            state.calls
+        })
+    }
+
+    /// The completion is delivered before the module's call returns. What it calls may wait for that very call, so nobody
+    /// waits for it for long.
+    fn overtake(&self, held: Option<usize>) {
+        let Some(calls) = held else { return };
         let mut state = self.lock();
-        if state.running == 0 {
-            return;
-        }
-        // Threads of the module's own may post as well, and are no handler that has not returned.
-        let held = usize::from(state.threads.contains(&thread::current().id()));
-        state.overtaken += held;
         let bound = std::time::Instant::now() + OVERTAKING;
         while state.calls == calls && !state.ended && std::time::Instant::now() < bound {
             state = self.idle.wait_timeout(state, STEP).unwrap_or_else(PoisonError::into_inner).0;
@@ -369,7 +372,7 @@ impl Frame {
             let waited = self.idle.wait_timeout_while(state, HARM, |state| state.running >= running);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        state.overtaken -= held;
+        state.overtaken -= 1;
     }
 
     fn change(&self, mut state: MutexGuard<'_, State>) {
