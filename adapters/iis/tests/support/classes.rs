@@ -857,7 +857,10 @@ impl IHttpConnectionImpl for Connection {
             class: IHttpConnectionModuleContextContainer::new(&CONNECTIONS),
             world: std::ptr::from_ref(world),
         };
-        Box::leak(Box::new(container)) as *mut Connections as *mut _
+        let place = world.allocate(size_of::<Connections>()).cast::<Connections>();
+        // SAFETY: the memory is large enough, and the request's.
+        unsafe { place.write(container) };
+        place.cast()
     }
 }
 

@@ -130,6 +130,15 @@ pub struct Registered {
     pub priorities: Vec<(u32, String)>,
 }
 
+impl Drop for Registered {
+    fn drop(&mut self) {
+        if !self.factory.is_null() {
+            // SAFETY: IIS makes no more objects with it.
+            unsafe { IHttpModuleFactory::terminate(self.factory) };
+        }
+    }
+}
+
 /// Registers a module under a name, as IIS would.
 pub fn register(name: &str, module: impl Module) -> Registered {
     register_with(name, |_| Some(Arc::new(module)))
@@ -403,6 +412,11 @@ impl World {
                 std::mem::take(&mut state.connection_stored),
             )
         };
+        let user = std::mem::replace(&mut self.state.lock().unwrap().user, null_mut());
+        if !user.is_null() {
+            // SAFETY: the fake has the reference that it was given.
+            unsafe { IHttpUser::dereference_user(user) };
+        }
         for module in modules {
             // SAFETY: the object lives until `end`, and what it is given during the call.
             unsafe { CHttpModule::dispose(module.object) };
