@@ -314,8 +314,8 @@ impl HandlerGuard {
     /// Polls the handler's future, pinned by the caller: a panic becomes an error, a disconnect drops the pin and
     /// resolves. The caller drops the future itself.
     ///
-    /// Resolves to an error of the handler's own, or of the kinds [`ErrorKind::Panicked`] and
-    /// [`ErrorKind::Disconnected`].
+    /// Resolves to an error of the handler's own, or of the kinds [`ErrorKind::Panicked`](crate::ErrorKind::Panicked) and
+    /// [`ErrorKind::Disconnected`](crate::ErrorKind::Disconnected).
     pub fn run<T, F>(&self, handler: Pin<&mut F>) -> impl Future<Output = Result<T>>
     where
         F: Future<Output = Result<T>>,
