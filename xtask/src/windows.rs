@@ -16,7 +16,18 @@ use crate::command::{Command, has_package};
 use prefix::Prefix;
 
 /// The crates whose tests run on Windows. A crate that comes to Windows gets its line here.
-const TESTED: &[&str] = &["bivalve-core", "bivalve-iis", "bivalve-iis-sys", "bivalve-iocp", "bivalve-tokio"];
+const TESTED: &[&str] = &[
+    "bivalve-core",
+    "bivalve-iis",
+    "bivalve-iis-host",
+    "bivalve-iis-sys",
+    "bivalve-iocp",
+    "bivalve-tokio",
+    "same-on-both",
+];
+
+/// DLLs that tests load.
+const LOADED: &[&str] = &["same-on-both-module"];
 
 /// What is compiled and not run. No linker is needed for it, and `const _: () = assert!(...)` is evaluated: that is
 /// how the layouts of structures are tested on targets that nobody here can run.
@@ -24,7 +35,14 @@ const CHECKED: &[Checked] = &[
     // IIS loads x64, x86 and arm64 modules, all of them with the layouts of Microsoft's compiler.
     Checked {
         targets: &["x86_64-pc-windows-msvc", "i686-pc-windows-msvc", "aarch64-pc-windows-msvc"],
-        packages: &["bivalve-core", "bivalve-iis", "bivalve-iis-sys", "bivalve-iocp", "bivalve-tokio"],
+        packages: &[
+            "bivalve-core",
+            "bivalve-iis",
+            "bivalve-iis-host",
+            "bivalve-iis-sys",
+            "bivalve-iocp",
+            "bivalve-tokio",
+        ],
     },
     // Unix is more than Linux.
     Checked {

@@ -93,17 +93,18 @@ impl Watch {
         let over = if polled.is_ready() { gone.take() } else { None };
         drop(gone);
         drop(over);
-        if let (Poll::Ready(Gone::Client), Some(connection)) = (polled, self.connection.upgrade()) {
-            connection.client_gone();
+        if let (Poll::Ready(Gone::Client), Some(connection), Some(host)) =
+            (polled, self.connection.upgrade(), self.host.upgrade())
+        {
+            // Asked at once, or the request may be over; told on a thread of the host, for it is the module's code.
+            host.threads.run(Box::new(move || connection.client_gone()));
         }
     }
 }
 
 impl Wake for Watch {
     fn wake(self: Arc<Self>) {
-        if let Some(host) = self.host.upgrade() {
-            host.threads.run(Box::new(move || self.look()));
-        }
+        self.look();
     }
 }
 

@@ -52,8 +52,8 @@ pub(crate) struct Frame {
 #[derive(Default)]
 struct State {
     running: usize,
-    /// How many calls have begun.
-    calls: usize,
+    /// How many calls have reached the module.
+    entered: usize,
     /// The threads of the calls that run.
     threads: Vec<ThreadId>,
     /// Calls that are held inside an operation until its completion has come: [`Fault::BeforeReturn`].
@@ -130,12 +130,15 @@ impl Frame {
     pub(crate) fn call_begins(&self) {
         let mut state = self.lock();
         state.running += 1;
-        state.calls += 1;
     }
 
     /// On the thread that makes the call.
     pub(crate) fn call_runs(&self) {
-        self.lock().threads.push(thread::current().id());
+        let mut state = self.lock();
+        state.entered += 1;
+        state.threads.push(thread::current().id());
+        drop(state);
+        self.idle.notify_all();
     }
 
     /// After it.
@@ -347,23 +350,25 @@ impl Frame {
     }
 
     /// [`Fault::BeforeReturn`]: the call that has started something is held until its completion has come. How many calls
-    /// had begun before that.
+    /// had reached the module before that.
     fn hold(&self, state: &mut State) -> Option<usize> {
-        let held = self.request.host.faults.has(Fault::BeforeReturn) && state.running > 0;
+        // A thread of the module's own holds nothing up: its handler may be on its way out.
+        let own = state.threads.contains(&thread::current().id());
+        let held = own && self.request.host.faults.has(Fault::BeforeReturn);
         held.then(|| {
             // Before anybody can be quicker.
             state.overtaken += 1;
-            state.calls
+            state.entered
         })
     }
 
     /// The completion is delivered before the module's call returns. What it calls may wait for that very call, so nobody
     /// waits for it for long.
     fn overtake(&self, held: Option<usize>) {
-        let Some(calls) = held else { return };
+        let Some(entered) = held else { return };
         let mut state = self.lock();
         let bound = std::time::Instant::now() + OVERTAKING;
-        while state.calls == calls && !state.ended && std::time::Instant::now() < bound {
+        while state.entered == entered && !state.ended && std::time::Instant::now() < bound {
             state = self.idle.wait_timeout(state, STEP).unwrap_or_else(PoisonError::into_inner).0;
         }
         // And some time to do harm.

@@ -47,6 +47,7 @@ use crate::violation::{OnViolation, Rule, Violation, Violations};
 #[derive(Clone)]
 pub struct IisHost {
     shared: Arc<Shared>,
+    user: Arc<User>,
 }
 
 impl IisHost {
@@ -72,7 +73,8 @@ impl IisHost {
     pub fn load(&self, path: impl AsRef<Path>, name: &str) -> Result<NativeModule, LoadError> {
         let path = path.as_ref();
         let entry = loader::entry(path)?;
-        registration::register(&self.shared, entry, name).map_err(|failure| failure.of(path))
+        let module = registration::register(&self.shared, entry, name);
+        module.map(|module| module.of(&self.user)).map_err(|failure| failure.of(path))
     }
 
     /// Registers a module that is linked into this program: for tests of one, without a file.
@@ -85,7 +87,8 @@ impl IisHost {
     ///
     /// The function is a module's entry point, and keeps the contract of `RegisterModule`.
     pub unsafe fn register(&self, entry: PFN_REGISTERMODULE, name: &str) -> Result<NativeModule, LoadError> {
-        registration::register(&self.shared, entry, name).map_err(|failure| failure.of(Path::new(name)))
+        let module = registration::register(&self.shared, entry, name);
+        module.map(|module| module.of(&self.user)).map_err(|failure| failure.of(Path::new(name)))
     }
 
     /// What modules did that IIS does not allow.
@@ -180,7 +183,8 @@ impl IisHostBuilder {
             vtables,
             violations,
         });
-        IisHost { shared }
+        let user = Arc::new(User(Arc::clone(&shared)));
+        IisHost { shared, user }
     }
 }
 
@@ -209,11 +213,6 @@ impl Shared {
     /// Keeps the objects of a request that is over, for a while.
     pub(crate) fn bury(&self, request: Arc<Request>) {
         self.graveyard.bury(request);
-    }
-
-    /// The host and its ended requests hold each other.
-    pub(crate) fn forget_requests(&self) {
-        self.graveyard.clear();
     }
 }
 
@@ -301,12 +300,13 @@ const _: () = assert!(IIS_7_5 == IHttpServer2::SINCE);
 /// What IIS gives its threads on 64-bit Windows.
 const STACK_SIZE: usize = 256 * 1024;
 
-impl Drop for IisHost {
+/// Whoever may ask the host for something: it and its modules. The host and its ended requests hold each other, until the
+/// last of them is gone.
+pub(crate) struct User(Arc<Shared>);
+
+impl Drop for User {
     fn drop(&mut self) {
-        // Modules hold the rest; nobody can ask for violations of ended requests but through them.
-        if Arc::strong_count(&self.shared) == 1 {
-            self.shared.forget_requests();
-        }
+        self.0.graveyard.close();
     }
 }
 

@@ -12,7 +12,7 @@ use bivalve_core::{
 
 use crate::call::{Call, Instance};
 use crate::faces::provider::{Data, Provider};
-use crate::host::Shared;
+use crate::host::{Shared, User};
 use crate::operation::Custom;
 use crate::registration::{self, Keep, Registered};
 use crate::request::Request;
@@ -28,11 +28,18 @@ pub struct NativeModule {
     module: Arc<Registered>,
     /// What the module was registered with: its name and identifier.
     _info: Arc<dyn Keep>,
+    user: Option<Arc<User>>,
 }
 
 impl NativeModule {
     pub(crate) fn new(host: &Arc<Shared>, module: Registered, info: Arc<dyn Keep>) -> Self {
-        Self { host: Arc::clone(host), module: Arc::new(module), _info: info }
+        Self { host: Arc::clone(host), module: Arc::new(module), _info: info, user: None }
+    }
+
+    /// Keeps what the host keeps for its modules.
+    pub(crate) fn of(mut self, user: &Arc<User>) -> Self {
+        self.user = Some(Arc::clone(user));
+        self
     }
 
     /// The name it was loaded with.

@@ -279,21 +279,33 @@ impl Drop for Current {
 
 /// Requests that are over and whose objects are still there, so that a call of them is trapped.
 #[derive(Debug, Default)]
-pub(crate) struct Graveyard(Mutex<VecDeque<Arc<Request>>>);
+pub(crate) struct Graveyard(Mutex<Dead>);
+
+#[derive(Debug, Default)]
+struct Dead {
+    requests: VecDeque<Arc<Request>>,
+    closed: bool,
+}
 
 impl Graveyard {
     pub(crate) fn bury(&self, request: Arc<Request>) {
         let mut dead = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        dead.push_back(request);
-        let oldest = if dead.len() > GRAVES { dead.pop_front() } else { None };
+        if dead.closed {
+            return;
+        }
+        dead.requests.push_back(request);
+        let oldest = if dead.requests.len() > GRAVES { dead.requests.pop_front() } else { None };
         drop(dead);
         drop(oldest);
     }
 
     /// At the end of the host, who is in each of them.
-    pub(crate) fn clear(&self) {
-        let dead = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    pub(crate) fn close(&self) {
+        let mut dead = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        dead.closed = true;
+        let requests = std::mem::take(&mut dead.requests);
         drop(dead);
+        drop(requests);
     }
 }
 
