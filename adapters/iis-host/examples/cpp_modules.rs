@@ -194,7 +194,7 @@ fn main() -> Result<()> {
             // Before it runs: the last line says what was not survived.
             println!("{} {}", mode.name, case.name);
             run += 1;
-            let wrong = case.run(mode, &modules)?;
+            let wrong = case.run(mode, modules)?;
             failed += usize::from(!wrong.is_empty());
             for wrong in wrong {
                 println!("FAILED: {} {}: {wrong}", mode.name, case.name);

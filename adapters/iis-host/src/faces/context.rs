@@ -12,6 +12,7 @@ use bivalve_iis_sys::hresult::{
 use bivalve_iis_sys::types::{BOOL, HRESULT, PCSTR, PCWSTR, PWSTR};
 use bivalve_iis_sys::*;
 
+pub(super) use super::answer::{outcome, text, variable};
 use super::operate::{Wish, operate};
 use super::{NOT_SUPPORTED, request_of};
 use crate::child::Executing;
@@ -486,35 +487,6 @@ fn post(request: &Request, bytes: u32, callback: Callback) -> HRESULT {
     const NAME: &str = "IHttpContext::PostCompletion";
     match request.frame(NAME) {
         Some(frame) => frame.post(Completion { bytes, status: S_OK, callback }, NAME),
-        None => from_win32(ERROR_INVALID_STATE),
-    }
-}
-
-pub(super) fn variable(request: &Request, name: &[u8]) -> Option<String> {
-    let name = std::str::from_utf8(name).ok()?;
-    let found = request.with("IHttpContext::GetServerVariable", |cx| {
-        cx.server_variable(name).map(std::borrow::Cow::into_owned)
-    });
-    found.flatten()
-}
-
-/// A text of the request's memory.
-///
-/// # Safety
-///
-/// `len` is null or writable.
-pub(super) unsafe fn text(request: &Request, text: &str, len: *mut u32) -> PCWSTR {
-    let (text, units) = request.arena.wide(text);
-    // SAFETY: says the caller.
-    unsafe { store(len, len32(units)) };
-    text
-}
-
-/// What a change of the context came to.
-pub(super) fn outcome(result: Option<bivalve_core::Result<()>>) -> HRESULT {
-    match result {
-        Some(Ok(())) => S_OK,
-        Some(Err(error)) => hresult(&error),
         None => from_win32(ERROR_INVALID_STATE),
     }
 }

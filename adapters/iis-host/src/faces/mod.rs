@@ -1,5 +1,6 @@
 //! The interfaces that a module calls, one file a subject.
 
+mod answer;
 pub(crate) mod completion;
 pub(crate) mod context;
 pub(crate) mod headers;
