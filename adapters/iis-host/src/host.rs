@@ -20,7 +20,6 @@ use crate::face::{Face, Vtable};
 use crate::faces;
 use crate::faces::site::SiteObjects;
 use crate::fault::{Fault, Faults};
-use crate::globals::Globals;
 use crate::loader::{self, LoadError};
 use crate::module::NativeModule;
 use crate::registration;
@@ -198,7 +197,6 @@ pub(crate) struct Shared {
     pub(crate) server: Face<Self>,
     pub(crate) trace: Face<Self>,
     pub(crate) site: SiteObjects,
-    pub(crate) globals: Globals,
     pub(crate) threads: Threads,
     pub(crate) connections: Connections,
     pub(crate) arena: Arena,

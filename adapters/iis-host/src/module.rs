@@ -62,7 +62,6 @@ impl NativeModule {
 
     /// Lends the context to a call of the module.
     fn begin(&self, cx: &mut Context, data: Data) -> (Call, Arc<Provider>) {
-        self.host.globals.start(&self.host.site, cx);
         let event = cx.event();
         let request = Request::of(&self.host, cx);
         let instance = Arc::clone(&cx.state_mut::<State>().0);
