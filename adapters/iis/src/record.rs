@@ -109,7 +109,9 @@ impl Record {
         // SAFETY: as the caller says.
         let parts = unsafe { inward::head(IHttpContext::get_request(context)) };
         let host = Box::new(IisHost::new(context, Arc::clone(&self.shared)));
-        let cx = Context::new(&pipeline, host, parts, Arc::clone(self.client.connection()));
+        let mut cx = Context::new(&pipeline, host, parts, Arc::clone(self.client.connection()));
+        // SAFETY: as the caller says.
+        cx.adopt_child_depth(unsafe { parents(context) });
         let watch = self.client.watch(cx.disconnector());
         lock(&self.watches).push(watch);
         cx
@@ -119,6 +121,22 @@ impl Record {
     pub(crate) fn give_back(&self, cx: Box<Context>) {
         lock(&self.idle).push(cx);
     }
+}
+
+/// How many parents a request has.
+///
+/// # Safety
+///
+/// IIS has given `context` to the notification that runs, and keeps its parents as long.
+unsafe fn parents(mut context: *mut IHttpContext) -> u8 {
+    for depth in 0..u8::MAX {
+        // SAFETY: as the caller says.
+        context = unsafe { IHttpContext::get_parent_context(context) };
+        if context.is_null() {
+            return depth;
+        }
+    }
+    u8::MAX
 }
 
 impl Drop for Record {

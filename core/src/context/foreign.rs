@@ -94,6 +94,11 @@ impl Context {
         self.control.handler.take().map(ModuleId::index)
     }
 
+    /// How many parents the request has, as the host knows it.
+    pub fn adopt_child_depth(&mut self, parents: u8) {
+        self.child_depth = parents;
+    }
+
     /// The user as the host knows it.
     pub fn adopt_user(&mut self, user: Option<User>) {
         self.user = user;
