@@ -4,10 +4,13 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// Builds it with the profile, the target and the flags of this test; where it is.
-pub fn library() -> PathBuf {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+pub(crate) fn library() -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
     let profile = test.ancestors().nth(2).expect("target/debug/deps").to_path_buf();
+    let name = format!("{}same_on_both_module{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let library = profile.join(name);
+    // Not started by cargo, as under Wine: whoever started it has built the module.
+    let Some(cargo) = std::env::var_os("CARGO") else { return library };
     let above = profile.parent().expect("a target directory");
     // With `--target` there is one more directory.
     let is_target = |name: &str| name.split('-').count() >= 3;
@@ -27,9 +30,5 @@ pub fn library() -> PathBuf {
         command.arg("--release");
     }
     assert!(command.status().expect("cargo runs").success(), "the module does not build");
-    profile.join(format!(
-        "{}same_on_both_module{}",
-        std::env::consts::DLL_PREFIX,
-        std::env::consts::DLL_SUFFIX
-    ))
+    library
 }

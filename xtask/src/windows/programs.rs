@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::prefix::Prefix;
 use super::toolchain::{TARGET, Toolchain};
-use super::{TESTED, packages};
+use super::{LOADED, TESTED, packages};
 use crate::Result;
 
 /// For all tests of one program. The longest takes half a minute on an idle machine; a completion that never comes
@@ -28,7 +28,12 @@ pub(super) struct Program {
 /// Builds all test programs; `None` when that failed, and the log says why.
 pub(super) fn build(directory: &Path, log: &mut String) -> Result<Option<Vec<Program>>> {
     let line = "test --no-run --all-features --message-format=json-render-diagnostics";
-    let cargo = Toolchain::of(TARGET)?.cargo(line, directory).arg("--target").arg(TARGET);
+    let toolchain = Toolchain::of(TARGET)?;
+    let loaded = toolchain.cargo("build", directory).arg("--target").arg(TARGET);
+    if !super::passed(&packages(loaded, LOADED), log)? {
+        return Ok(None);
+    }
+    let cargo = toolchain.cargo(line, directory).arg("--target").arg(TARGET);
     let command = packages(cargo, TESTED);
     let built = command.captured()?;
     if !built.status.success() {
