@@ -3,7 +3,10 @@
 //! The clone is a context that never runs: it holds the request while the module changes it, and afterwards what the
 //! child has answered. The child itself is run by the core, and its modules see a context of its own.
 
-use std::sync::{Arc, PoisonError};
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::{Arc, PoisonError, Weak};
 use std::task::{Context as Task, Poll};
 
 use bivalve_core::{
@@ -77,6 +80,28 @@ impl Drop for Child {
     }
 }
 
+thread_local! {
+    /// Whose child this thread executes.
+    static PARENT: RefCell<Option<Weak<Request>>> = const { RefCell::new(None) };
+}
+
+/// Whose child the request of this context is.
+pub(crate) fn parent_of(cx: &Context) -> Option<Weak<Request>> {
+    PARENT.with_borrow(Option::clone).filter(|_| cx.child_depth() > 0)
+}
+
+/// Says whose child it is while it is polled: that is when the child's objects are made.
+async fn as_child_of<F: Future>(parent: Option<Weak<Request>>, child: F) -> F::Output {
+    let mut child = pin!(child);
+    poll_fn(|task| {
+        let outer = PARENT.replace(parent.clone());
+        let polled = child.as_mut().poll(task);
+        PARENT.set(outer);
+        polled
+    })
+    .await
+}
+
 /// A child that is being executed.
 pub(crate) struct Executing {
     /// Taken when it begins.
@@ -90,7 +115,8 @@ impl Executing {
     /// Runs the child. Its response is the client's, unless the flags say that it is for the parent alone.
     pub(crate) async fn perform(&mut self, cx: &mut Context) -> Result<Completion> {
         let Some(request) = self.request.take() else { return Ok(Completion::success(0)) };
-        let response = cx.execute_request(request).await?;
+        let parent = self.clone.parent.get().map(Weak::clone);
+        let response = as_child_of(parent, cx.execute_request(request)).await?;
         let bytes = usize::try_from(response.entity_len()).unwrap_or(usize::MAX);
         self.show(&response);
         if self.flags & EXECUTE_FLAG_BUFFER_RESPONSE == 0 {

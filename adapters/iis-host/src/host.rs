@@ -20,6 +20,7 @@ use crate::face::{Face, Vtable};
 use crate::faces;
 use crate::faces::site::SiteObjects;
 use crate::fault::{Fault, Faults};
+use crate::globals::Globals;
 use crate::loader::{self, LoadError};
 use crate::module::NativeModule;
 use crate::registration;
@@ -97,8 +98,10 @@ impl IisHost {
         &self.shared.violations
     }
 
-    /// Ends the objects of site and application: what modules keep there is cleaned up. No request may be under way.
+    /// Tells modules that the application stops, and ends the objects of site and application: what modules keep there
+    /// is cleaned up. No request may be under way.
     pub fn stop(&self) {
+        self.shared.globals.stop();
         self.shared.site.end();
     }
 }
@@ -176,6 +179,7 @@ impl IisHostBuilder {
             server: Face::new("IHttpServer", vtables.server.as_ptr(), &violations, this.as_ptr()),
             trace: Face::new("IHttpTraceContext", &raw const faces::SERVER_TRACE, &violations, this.as_ptr()),
             site: SiteObjects::new(&vtables, &violations),
+            globals: Globals::new(&violations, this.as_ptr()),
             threads: Threads::new(self.stack_size),
             graveyard: Graveyard::default(),
             connections: Mutex::new(HashMap::new()),
@@ -197,6 +201,7 @@ pub(crate) struct Shared {
     pub(crate) server: Face<Self>,
     pub(crate) trace: Face<Self>,
     pub(crate) site: SiteObjects,
+    pub(crate) globals: Globals,
     pub(crate) threads: Threads,
     pub(crate) connections: Connections,
     pub(crate) arena: Arena,

@@ -41,10 +41,11 @@
 //!
 //! These are there and do nothing, or little:
 //!
-//! - Child requests: the modules in a child see another context than the clone that was executed, and its
-//!   `GetParentContext` is null; `CLONE_FLAG_ENTITY` copies no body (`InsertEntityBody` gives one).
+//! - Child requests: the modules in a child see another context than the clone that was executed. `CLONE_FLAG_ENTITY`
+//!   copies no body (`InsertEntityBody` gives one).
 //! - Full duplex: one operation at a time, also after `EnableFullDuplex`.
-//! - Global notifications are registered, and never raised; but `Terminate` comes.
+//! - Of the global notifications only `GL_APPLICATION_START`, `GL_STOP_LISTENING` and `GL_APPLICATION_STOP` are raised:
+//!   before the first request, and by [`IisHost::stop`].
 //! - `GetNextNotification` merges nothing. Tick counts are zero. Kernel and output caches, performance counters, custom
 //!   error pages and failed-request tracing are not there; `QuickTrace` goes to the log.
 //! - What a module writes into `HTTP_REQUEST` or `HTTP_RESPONSE` by itself is not read back; chunks of files are not in it.
@@ -66,6 +67,7 @@ mod face;
 mod faces;
 mod fault;
 mod frame;
+mod globals;
 mod host;
 mod loader;
 mod loan;

@@ -33,7 +33,9 @@ pub struct NativeModule {
 
 impl NativeModule {
     pub(crate) fn new(host: &Arc<Shared>, module: Registered, info: Arc<dyn Keep>) -> Self {
-        Self { host: Arc::clone(host), module: Arc::new(module), _info: info, user: None }
+        let module = Arc::new(module);
+        host.globals.add(&module);
+        Self { host: Arc::clone(host), module, _info: info, user: None }
     }
 
     /// Keeps what the host keeps for its modules.
@@ -54,7 +56,7 @@ impl NativeModule {
         registration::events(&self.module.registration)
     }
 
-    /// The global notifications that it registered for (`GL_*`). The host does not raise them.
+    /// The global notifications that it registered for (`GL_*`). The host raises those of start and stop.
     #[must_use]
     pub fn global_notifications(&self) -> u32 {
         self.module.global_notifications
@@ -62,6 +64,7 @@ impl NativeModule {
 
     /// Lends the context to a call of the module.
     fn begin(&self, cx: &mut Context, data: Data) -> (Call, Arc<Provider>) {
+        self.host.globals.start(&self.host.site, cx);
         let event = cx.event();
         let request = Request::of(&self.host, cx);
         let instance = Arc::clone(&cx.state_mut::<State>().0);

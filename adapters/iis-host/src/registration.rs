@@ -41,6 +41,10 @@ impl Registered {
         &self.name
     }
 
+    pub(crate) fn global(&self) -> *mut CGlobalModule {
+        self.global
+    }
+
     pub(crate) fn factory(&self) -> *mut IHttpModuleFactory {
         self.factory
     }

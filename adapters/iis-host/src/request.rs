@@ -15,7 +15,7 @@ use bivalve_iis_sys::records::{HTTP_REQUEST, HTTP_RESPONSE};
 use bivalve_iis_sys::types::HRESULT;
 
 use crate::arena::Arena;
-use crate::child::Child;
+use crate::child::{self, Child};
 use crate::connection::ConnectionObject;
 use crate::container::Container;
 use crate::face::Face;
@@ -103,6 +103,7 @@ impl Request {
             return Arc::clone(&handle.0);
         }
         let connection = ConnectionObject::of(host, cx);
+        let parent = child::parent_of(cx);
         let disconnector = cx.disconnector();
         let tables = &host.vtables;
         let violations = &host.violations;
@@ -110,7 +111,7 @@ impl Request {
             let this = weak.as_ptr();
             Self {
                 this: Weak::clone(weak),
-                parent: OnceLock::new(),
+                parent: parent.map_or_else(OnceLock::new, OnceLock::from),
                 children: Mutex::default(),
                 context: Face::new("IHttpContext", tables.context.as_ptr(), violations, this),
                 request: Face::new("IHttpRequest", tables.request.as_ptr(), violations, this),

@@ -24,6 +24,12 @@ fn parent(flags: u32) -> Script {
     Script::default()
         .on("begin_request", move |call| {
             if !asks(call) {
+                // SAFETY: as below; a parent outlives its child.
+                let parent = unsafe { IHttpContext::get_parent_context(call.cx()) };
+                assert!(
+                    CLONES.lock().unwrap().iter().any(|(cx, _)| *cx == parent.addr()),
+                    "the parent is known"
+                );
                 return Status::CONTINUE;
             }
             let (mut clone, mut expected) = (null_mut(), 9);

@@ -73,6 +73,11 @@ impl SiteObjects {
         self.inner.application.object()
     }
 
+    /// The application, when somebody has asked for it with a context.
+    pub(crate) fn started(&self) -> *mut IHttpApplication {
+        self.inner.application.object()
+    }
+
     /// What modules keep is cleaned up.
     pub(crate) fn end(&self) {
         self.inner.of_application.end();
