@@ -3,10 +3,11 @@
 //! `adapters/iis-cpp` declares the interfaces in the order of the header and leaves the slots to the compiler. What
 //! the Rust tables say is compared with what clang makes of that, for the three architectures of IIS; then each C++
 //! module runs in the C++ host under Wine, and what it did is compared with a file. So does a DLL of ours in Rust. The
-//! same C++ modules are what `bivalve-iis-host` is tried with.
+//! same C++ modules then run inside `bivalve-iis-host`, in each of its modes, and have to answer the same.
 
 mod cases;
 mod dump;
+mod inside;
 mod layout;
 mod rust;
 
@@ -35,6 +36,9 @@ pub(crate) fn missing() -> Vec<&'static str> {
     if Wine::find().is_err() {
         missing.push("wine64");
     }
+    if Toolchain::of(TARGET).is_err() {
+        missing.push("Rust for the Windows target");
+    }
     missing
 }
 
@@ -50,22 +54,29 @@ pub(crate) fn run(log: &mut String) -> Result<bool> {
     }
     // Before Wine is started, whose server does not wait for a build; what the C++ modules do is told in any case.
     let library = rust_modules(log)?;
+    let host = inside::build(log)?;
     let prefix = Prefix::ensure(&directory)?;
     let cases = crate::root().join(SOURCES).join("cases");
     let good = cases::run(&cases, None, &prefix, &directory, log)?;
-    let Some(library) = library else { return Ok(false) };
+    let (Some(library), Some(host)) = (library, host) else { return Ok(false) };
+    let good = inside::run(&host, &cases, &prefix, &directory, log)? && good;
     Ok(cases::run(&cases.join("rust"), Some(&library), &prefix, &directory, log)? && good)
 }
 
-/// The example's DLL; `None` when it could not be built, and the log says why. It is built where the step `windows`
-/// builds, which has the standard library already.
+/// The example's DLL; `None` when it could not be built, and the log says why.
 fn rust_modules(log: &mut String) -> Result<Option<PathBuf>> {
+    let name = format!("{}.dll", RUST_MODULES.replace('-', "_"));
+    Ok(built(&format!("--package {RUST_MODULES}"), log)?.map(|directory| directory.join(name)))
+}
+
+/// Builds what cargo is asked for, where the step `windows` builds, which has the standard library already; in which
+/// directory it is then.
+fn built(what: &str, log: &mut String) -> Result<Option<PathBuf>> {
     let directory = crate::scratch()?.join("windows");
     std::fs::create_dir_all(&directory)?;
-    let build = format!("build --package {RUST_MODULES} --target {TARGET}");
+    let build = format!("build {what} --target {TARGET}");
     let built = passed(&Toolchain::of(TARGET)?.cargo(&build, &directory), log)?;
-    let name = format!("{}.dll", RUST_MODULES.replace('-', "_"));
-    Ok(built.then(|| directory.join("cargo").join(TARGET).join("debug").join(name)))
+    Ok(built.then(|| directory.join("cargo").join(TARGET).join("debug")))
 }
 
 /// The modules and the host, for the target that runs here; for the others it is enough that they compile.

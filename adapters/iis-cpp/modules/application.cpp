@@ -41,6 +41,8 @@ public:
 HRESULT WINAPI RegisterModule(DWORD, IHttpModuleRegistrationInfo *info, IHttpServer *global) {
     const HRESULT hr = registered<Requests>(info, global, RQ_BEGIN_REQUEST);
     if (FAILED(hr)) return hr;
+    // A process may register it again, with another server.
+    started = 0;
     return info->SetGlobalNotifications(new Application(),
                                         GL_APPLICATION_START | GL_APPLICATION_STOP | GL_STOP_LISTENING);
 }

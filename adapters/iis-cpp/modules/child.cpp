@@ -5,6 +5,7 @@
 class Child final : public CHttpModule {
 public:
     REQUEST_NOTIFICATION_STATUS OnBeginRequest(IHttpContext *context, IHttpEventProvider *) override {
+        const Hold hold(lock);
         if (context->GetParentContext() != nullptr) {
             Text text;
             context->GetResponse()->SetStatus(203, "From the child");
@@ -23,6 +24,7 @@ public:
 
     REQUEST_NOTIFICATION_STATUS OnAsyncCompletion(IHttpContext *context, DWORD, BOOL, IHttpEventProvider *,
                                                   IHttpCompletionInfo *info) override {
+        const Hold hold(lock);
         return ended(context, "the child", info->GetCompletionStatus());
     }
 
@@ -46,6 +48,7 @@ private:
         return RQ_NOTIFICATION_FINISH_REQUEST;
     }
 
+    Lock lock;
     IHttpContext *clone = nullptr;
 };
 

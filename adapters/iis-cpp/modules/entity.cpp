@@ -5,6 +5,7 @@
 class Entity final : public CHttpModule {
 public:
     REQUEST_NOTIFICATION_STATUS OnBeginRequest(IHttpContext *context, IHttpEventProvider *) override {
+        const Hold hold(lock);
         const HTTP_REQUEST *raw = context->GetRequest()->GetRawHttpRequest();
         for (USHORT i = 0; i < raw->RawUrlLength; ++i) asynchronous |= raw->pRawUrl[i] == '?';
         return read(context);
@@ -12,6 +13,7 @@ public:
 
     REQUEST_NOTIFICATION_STATUS OnAsyncCompletion(IHttpContext *context, DWORD, BOOL, IHttpEventProvider *,
                                                   IHttpCompletionInfo *info) override {
+        const Hold hold(lock);
         ++waited;
         if (FAILED(info->GetCompletionStatus())) return echo(context);
         body.put(buffer, info->GetCompletionBytes());
@@ -56,6 +58,7 @@ private:
         for (DWORD i = 0; i < count; ++i) static_cast<char *>(to)[i] = from[i];
     }
 
+    Lock lock;
     char buffer[16];
     Text body;
     bool asynchronous = false;

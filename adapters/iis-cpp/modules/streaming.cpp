@@ -5,6 +5,7 @@
 class Streaming final : public CHttpModule {
 public:
     REQUEST_NOTIFICATION_STATUS OnExecuteRequestHandler(IHttpContext *context, IHttpEventProvider *) override {
+        const Hold hold(lock);
         begin_text(context);
         context->GetResponse()->DisableBuffering();
         return run(context);
@@ -12,6 +13,7 @@ public:
 
     REQUEST_NOTIFICATION_STATUS OnAsyncCompletion(IHttpContext *context, DWORD, BOOL, IHttpEventProvider *,
                                                   IHttpCompletionInfo *info) override {
+        const Hold hold(lock);
         if (FAILED(info->GetCompletionStatus())) return RQ_NOTIFICATION_FINISH_REQUEST;
         return run(context);
     }
@@ -77,6 +79,7 @@ private:
         return chunk;
     }
 
+    Lock lock;
     // With fAsync, chunks and what they point to stay until the completion.
     HTTP_DATA_CHUNK chunks[3];
     Text text;

@@ -6,6 +6,7 @@
 class ThreadPool final : public CHttpModule {
 public:
     REQUEST_NOTIFICATION_STATUS OnBeginRequest(IHttpContext *context, IHttpEventProvider *) override {
+        const Hold hold(lock);
         make_file();
         operation.context = context;
         operation.file = CreateFileA(path.text(), GENERIC_READ, FILE_SHARE_READ, nullptr, OPEN_EXISTING,
@@ -23,6 +24,7 @@ public:
 
     REQUEST_NOTIFICATION_STATUS OnAsyncCompletion(IHttpContext *context, DWORD, BOOL, IHttpEventProvider *,
                                                   IHttpCompletionInfo *info) override {
+        const Hold hold(lock);
         CloseHandle(operation.file);
         DeleteFileA(path.text());
         Text text;
@@ -61,6 +63,7 @@ private:
         return answer(context, text.put(what).put(" failed: ").hex(static_cast<DWORD>(hr)).put("\n"));
     }
 
+    Lock lock;
     Operation operation;
     Text path;
 };

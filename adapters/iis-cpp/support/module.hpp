@@ -29,6 +29,23 @@ HRESULT registered(IHttpModuleRegistrationInfo *info, IHttpServer *global, DWORD
     return info->SetRequestNotifications(new Factory<Module>(), events, post);
 }
 
+// Of a module that waits, held by its handler and by OnAsyncCompletion: a completion may come before the handler has
+// returned, and must neither use the object at the same time nor end the notification under it.
+struct Lock {
+    SRWLOCK lock = {};
+};
+
+class Hold {
+public:
+    explicit Hold(Lock &held) : lock(&held.lock) { AcquireSRWLockExclusive(lock); }
+    Hold(const Hold &) = delete;
+    Hold &operator=(const Hold &) = delete;
+    ~Hold() { ReleaseSRWLockExclusive(lock); }
+
+private:
+    SRWLOCK *lock;
+};
+
 // Adds to the body; the server copies it.
 inline HRESULT write(IHttpContext *context, PCSTR bytes, DWORD count) {
     HTTP_DATA_CHUNK chunk = {};
