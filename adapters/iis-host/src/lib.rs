@@ -46,6 +46,7 @@
 //! - Full duplex: one operation at a time, also after `EnableFullDuplex`.
 //! - Of the global notifications only `GL_APPLICATION_START`, `GL_STOP_LISTENING` and `GL_APPLICATION_STOP` are raised:
 //!   before the first request, and by [`IisHost::stop`].
+//! - `GetReadyToLogData` is false and `GetLogData` null, whatever the module's priority.
 //! - `GetNextNotification` merges nothing. Tick counts are zero. Kernel and output caches, performance counters, custom
 //!   error pages and failed-request tracing are not there; `QuickTrace` goes to the log.
 //! - What a module writes into `HTTP_REQUEST` or `HTTP_RESPONSE` by itself is not read back; chunks of files are not in it.
