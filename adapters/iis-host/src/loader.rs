@@ -4,6 +4,7 @@ mod image;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use bivalve_iis_sys::callbacks::{PFN_REGISTERMODULE, REGISTER_MODULE};
 use bivalve_iis_sys::types::HRESULT;
@@ -25,15 +26,16 @@ pub(crate) fn entry(path: &Path) -> Result<PFN_REGISTERMODULE, LoadError> {
         let text = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
         LoadError::CannotLoad { path: path.to_owned(), text }
     })?;
-    // Leaked on purpose, here and not later: an entry point that is refused has run its initialisers as well.
-    let library: &'static Library = Box::leak(Box::new(library));
     // SAFETY: that is the type of the function which has this name, by IIS's contract.
     let entry = unsafe { library.get::<PFN_REGISTERMODULE>(REGISTER_MODULE.to_bytes_with_nul()) };
-    match entry {
-        Ok(entry) => Ok(*entry),
-        Err(_) => Err(LoadError::NoEntryPoint { path: path.to_owned() }),
-    }
+    let entry = entry.map(|entry| *entry);
+    // An entry point that is refused has run its initialisers as well.
+    LOADED.lock().unwrap_or_else(PoisonError::into_inner).push(library);
+    entry.map_err(|_| LoadError::NoEntryPoint { path: path.to_owned() })
 }
+
+/// What was loaded, for as long as the process lives.
+static LOADED: Mutex<Vec<Library>> = Mutex::new(Vec::new());
 
 /// Why a module is not there. Its text says what is wrong, and what to do.
 #[derive(Debug)]

@@ -88,12 +88,14 @@ impl Context {
     pub async fn flush_end(&mut self) -> Result<Completion> {
         self.check_passed()?;
         self.response_mut().check_open()?;
-        let raised = self.raise_send_response(false).await;
+        let raised = if self.is_foreign() { Ok(()) } else { self.raise_send_response(false).await };
         if let Err(error) = raised.and_then(|()| self.response().check_status()) {
             self.fail_nested(&error);
             return Err(error);
         }
-        self.send(true).await
+        let sent = self.send(true).await;
+        self.check_nested()?;
+        sent
     }
 
     /// The rest of the response. Nothing of the pipeline runs after it.
@@ -142,13 +144,15 @@ impl Context {
         self.drain_send().await;
         // Modules at SendResponse and an earlier send may have changed what there is to do.
         self.response().check_open()?;
+        let foreign = self.is_foreign();
         let head = (!self.response().headers_sent()).then(|| self.response_mut().head(end));
         let response = self.response_mut();
         let part = ResponsePart {
             head,
             chunks: response.take_chunks(),
             end,
-            trailers: if end { response.take_trailers() } else { None },
+            // A host that is a pipeline itself takes them with the rest of the response, when the call is over.
+            trailers: if end && !foreign { response.take_trailers() } else { None },
         };
         response.part_leaves(if end { Progress::Ended } else { Progress::HeadersSent });
         self.host_mut().start_send(part);

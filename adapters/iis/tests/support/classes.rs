@@ -242,7 +242,7 @@ impl IHttpContextImpl for Context {
     }
     unsafe fn get_parent_context(_: *const IHttpContext) -> *mut IHttpContext {
         // Nobody's child.
-        std::ptr::null_mut()
+        null_mut()
     }
     unsafe fn get_root_context(_: *const IHttpContext) -> *mut IHttpContext {
         panic!("the fake has no get_root_context")
