@@ -55,7 +55,7 @@ enum Step {
     Smoke,
     /// What threads share in the drivers, in all orders of events
     Loom,
-    /// The io_uring driver's tests under AddressSanitizer
+    /// The tests of the io_uring driver, and of both sides of IIS's interfaces, under AddressSanitizer
     Asan,
     /// A minute of mixed traffic on io_uring
     Soak,
@@ -182,7 +182,7 @@ impl Step {
             Step::Cpp => Action::Own(cpp::run),
             Step::Smoke => Action::Own(smoke::run),
             Step::Loom => Action::Quiet(deep::loom(scratch)),
-            Step::Asan => Action::Quiet(deep::asan(scratch)),
+            Step::Asan => Action::Quiet(deep::asan(scratch, long)),
             Step::Soak => Action::Quiet(deep::soak(long)),
         }
     }

@@ -9,8 +9,11 @@ pub(crate) fn library() -> PathBuf {
     let profile = test.ancestors().nth(2).expect("target/debug/deps").to_path_buf();
     let name = format!("{}same_on_both_module{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
     let library = profile.join(name);
-    // Not started by cargo, as under Wine: whoever started it has built the module.
-    let Some(cargo) = std::env::var_os("CARGO") else { return library };
+    if std::env::var_os("WINEPREFIX").is_some() {
+        // Cargo does not run under Wine: whoever started this has built the module.
+        return library;
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let above = profile.parent().expect("a target directory");
     // With `--target` there is one more directory.
     let is_target = |name: &str| name.split('-').count() >= 3;
