@@ -14,6 +14,9 @@ pub(crate) struct Child {
     context: *mut IHttpContext,
 }
 
+// SAFETY: the context is IIS's, which may be called from any thread, one at a time: that of the call that has the child.
+unsafe impl Send for Child {}
+
 impl Child {
     pub(crate) fn new(request: ChildRequest) -> Self {
         Self { request: Some(request), context: std::ptr::null_mut() }

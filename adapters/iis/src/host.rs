@@ -3,6 +3,9 @@
 //! IIS takes one operation of a request at a time. What is started here is a list of steps, each of which is done at
 //! once or waited for; an operation whose future was dropped goes on, and the next one waits for it. Only a read that
 //! nobody waits for is cancelled where a write must start: the client may be waiting for our answer before it sends.
+//!
+//! What IIS uses meanwhile, a provider or a child's context, is not here but in the call (rule 4 of `waiting`): it comes
+//! back with the completion, and is thrown away then if nobody waits for it any more.
 
 use std::collections::VecDeque;
 use std::ffi::c_void;
@@ -14,7 +17,7 @@ use bivalve_core::{
     ChildRequest, ChildResponse, Completion, CompletionStatus, Context, CustomNotification, EntityChunk,
     Event, Flow, Foreign, Host, Kept, Notifications, ResponsePart, Result,
 };
-use bivalve_iis_sys::hresult::{ERROR_HANDLE_EOF, S_OK, from_win32, succeeded};
+use bivalve_iis_sys::hresult::{E_UNEXPECTED, ERROR_HANDLE_EOF, S_OK, from_win32, succeeded};
 use bivalve_iis_sys::types::HRESULT;
 use bivalve_iis_sys::{IHttpConnection, IHttpContext, IHttpRequest, IHttpResponse};
 use bytes::Bytes;
@@ -22,6 +25,7 @@ use http::StatusCode;
 
 use crate::batch::{Batch, batches};
 use crate::child::Child;
+use crate::contain::contained;
 use crate::custom::Custom;
 use crate::foreign;
 use crate::inward::Mirror;
@@ -50,9 +54,10 @@ pub(crate) struct IisHost {
     wanted: Option<usize>,
     read: Option<Result<Bytes, CompletionStatus>>,
     cancelled: bool,
-    custom: Option<Box<Custom>>,
-    child: Option<Child>,
-    notified: Option<HRESULT>,
+    /// A custom notification or a child that was asked for and has not begun.
+    asked: Option<Memory>,
+    /// One that has ended, with what it used.
+    notified: Option<(HRESULT, Option<Memory>)>,
     /// Files whose handles IIS holds until they have been sent.
     files: Vec<EntityChunk>,
 }
@@ -63,8 +68,10 @@ unsafe impl Send for IisHost {}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Running {
-    Child,
-    Custom,
+    /// A custom notification or a child that nobody waits for.
+    Abandoned,
+    /// A custom notification or a child.
+    Nested,
     Read,
     Step,
 }
@@ -97,8 +104,7 @@ impl IisHost {
             wanted: None,
             read: None,
             cancelled: false,
-            custom: None,
-            child: None,
+            asked: None,
             notified: None,
             files: Vec::new(),
         }
@@ -163,7 +169,7 @@ impl IisHost {
             }
         }
         // Nobody asks for these any more, and a child has to be released before its parent ends.
-        (self.custom, self.child, self.notified) = (None, None, None);
+        discard((self.asked.take(), self.notified.take()));
         self.give_back_read();
         Poll::Ready(worst)
     }
@@ -205,7 +211,8 @@ impl IisHost {
                     memory.and_then(|memory| memory.downcast::<Vec<u8>>().ok()).map(|buffer| *buffer);
                 self.read = Some(read_result(status, bytes, buffer));
             }
-            Running::Child | Running::Custom => self.notified = Some(status),
+            Running::Nested => self.notified = Some((status, memory)),
+            Running::Abandoned => discard(memory),
         }
     }
 
@@ -288,6 +295,43 @@ impl IisHost {
         }
     }
 
+    /// Asks for a custom notification or a child. One that still runs goes on, and nobody hears how it ends.
+    fn start_nested(&mut self, asked: Memory) {
+        if self.running == Some(Running::Nested) {
+            self.running = Some(Running::Abandoned);
+        }
+        discard((self.asked.replace(asked), self.notified.take()));
+    }
+
+    /// Waits for what runs, begins what was asked for, and waits for that: how it ended, and what it used.
+    fn poll_nested(
+        &mut self,
+        task: &mut Task<'_>,
+        start: fn(*mut IHttpContext, &mut (dyn std::any::Any + Send), *mut i32) -> HRESULT,
+    ) -> Poll<(HRESULT, Option<Memory>)> {
+        loop {
+            if self.running == Some(Running::Read) {
+                self.cancel_read();
+            }
+            ready!(self.poll_running(task));
+            if let Some(ended) = self.notified.take() {
+                return Poll::Ready(ended);
+            }
+            if self.next_step() {
+                continue;
+            }
+            let Some(asked) = self.asked.take() else { return Poll::Ready((E_UNEXPECTED, None)) };
+            let context = self.context;
+            let began = self.begin(Some(asked), |memory, _, expected| {
+                memory.map_or(E_UNEXPECTED, |memory| start(context, memory, expected))
+            });
+            match began {
+                Began::Expected => self.running = Some(Running::Nested),
+                Began::Done(status, _, memory) => return Poll::Ready((status, memory)),
+            }
+        }
+    }
+
     fn cancel_read(&mut self) {
         if std::mem::replace(&mut self.cancelled, true) {
             return;
@@ -300,6 +344,11 @@ impl IisHost {
             }
         }
     }
+}
+
+/// Drops what is a module's in part: its panic is nobody's.
+fn discard<T>(value: T) {
+    contained("what nobody waits for", (), || drop(value));
 }
 
 fn read_result(status: HRESULT, bytes: u32, buffer: Option<Vec<u8>>) -> Result<Bytes, CompletionStatus> {
@@ -391,71 +440,40 @@ impl Foreign for IisHost {
     }
 
     fn start_custom(&mut self, custom: CustomNotification) {
-        self.custom = Some(Custom::new(custom));
-        self.notified = None;
+        self.start_nested(Custom::new(custom));
     }
 
     fn poll_custom(&mut self, task: &mut Task<'_>) -> Poll<(CustomNotification, Result<Flow>)> {
-        loop {
-            if self.running == Some(Running::Read) {
-                self.cancel_read();
+        let (status, memory) = ready!(self.poll_nested(task, |context, memory, expected| {
+            let Some(custom) = memory.downcast_ref::<Custom>() else { return E_UNEXPECTED };
+            // SAFETY: the context is alive while the call has not been answered; the provider belongs to the call until
+            // IIS has completed.
+            unsafe { IHttpContext::notify_custom_notification(context, custom.as_ptr(), expected) }
+        }));
+        Poll::Ready(match memory.and_then(|memory| memory.downcast::<Custom>().ok()) {
+            Some(custom) => custom.finish(status),
+            // It was not raised, so nobody has agreed.
+            None => {
+                (CustomNotification::new(""), Err(foreign::failed("NotifyCustomNotification", E_UNEXPECTED)))
             }
-            ready!(self.poll_running(task));
-            if let Some(status) = self.notified.take() {
-                let Some(custom) = self.custom.take() else { continue };
-                return Poll::Ready(custom.finish(status));
-            }
-            if self.next_step() {
-                continue;
-            }
-            let Some(custom) = &self.custom else {
-                return Poll::Ready((CustomNotification::new(""), Ok(Flow::Continue)));
-            };
-            let (context, provider) = (self.context, custom.as_ptr());
-            let began = self.begin(None, |_, _, expected| {
-                // SAFETY: the context is alive while the call has not been answered; the provider is in this host until
-                // IIS has completed, and a call that ends first waits for that.
-                unsafe { IHttpContext::notify_custom_notification(context, provider, expected) }
-            });
-            match began {
-                Began::Expected => self.running = Some(Running::Custom),
-                Began::Done(status, ..) => self.notified = Some(status),
-            }
-        }
+        })
     }
 
     fn start_child(&mut self, child: ChildRequest) {
-        self.child = Some(Child::new(child));
-        self.notified = None;
+        self.start_nested(Box::new(Child::new(child)));
     }
 
     fn poll_child(&mut self, task: &mut Task<'_>) -> Poll<Result<ChildResponse>> {
-        loop {
-            if self.running == Some(Running::Read) {
-                self.cancel_read();
-            }
-            ready!(self.poll_running(task));
-            if let Some(status) = self.notified.take() {
-                let Some(child) = self.child.take() else { continue };
-                return Poll::Ready(child.finish(status));
-            }
-            if self.next_step() {
-                continue;
-            }
-            let context = self.context;
-            let Some(mut child) = self.child.take() else {
-                return Poll::Ready(Ok(ChildResponse::default()));
-            };
-            let began = self.begin(None, |_, _, expected| {
-                // SAFETY: the context is alive while the call has not been answered.
-                unsafe { child.start(context, expected) }
-            });
-            self.child = Some(child);
-            match began {
-                Began::Expected => self.running = Some(Running::Child),
-                Began::Done(status, ..) => self.notified = Some(status),
-            }
-        }
+        let (status, memory) = ready!(self.poll_nested(task, |context, memory, expected| {
+            let Some(child) = memory.downcast_mut::<Child>() else { return E_UNEXPECTED };
+            // SAFETY: the context is alive while the call has not been answered; the child belongs to the call until IIS
+            // has completed.
+            unsafe { child.start(context, expected) }
+        }));
+        Poll::Ready(match memory.and_then(|memory| memory.downcast::<Child>().ok()) {
+            Some(child) => child.finish(status),
+            None => Err(foreign::failed("ExecuteRequest", E_UNEXPECTED)),
+        })
     }
 
     fn server_variable(&mut self, name: &str) -> Option<String> {

@@ -167,7 +167,7 @@ impl<P: Port> Call<P> {
                     state.expecting = false;
                     let memory = state.memory.take();
                     drop(state);
-                    drop(memory);
+                    discard(memory);
                     return answer;
                 }
                 Phase::Gone => return REQUEST_NOTIFICATION_STATUS::PENDING,
@@ -237,8 +237,8 @@ impl<P: Port> Call<P> {
         let memory = state.memory.take();
         let waiter = state.waiter.take();
         drop(state);
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(work)));
-        drop((memory, waiter));
+        discard(work);
+        discard((memory, waiter));
     }
 
     /// An operation of IIS is about to start, and IIS will call `OnAsyncCompletion` for it; with the memory it uses.
@@ -306,7 +306,7 @@ impl<P: Port> Call<P> {
                     state.work = Some(work);
                 }
                 other => {
-                    let _ = catch_unwind(AssertUnwindSafe(|| drop(work)));
+                    discard(work);
                     answer = Some(match other {
                         Ok(Poll::Ready(answer)) => answer,
                         _ => {
@@ -326,15 +326,18 @@ impl<P: Port> Call<P> {
                 break;
             }
         }
+        if answer.is_some() && state.expecting && state.completion.take().is_some() {
+            // A completion that was kept has come already. What its operation used ends before the answer.
+            state.expecting = false;
+            let memory = state.memory.take();
+            drop(state);
+            discard(memory);
+            state = lock(&self.state);
+        }
         state.polling = None;
         if let Some(status) = answer.take_if(|_| state.expecting) {
-            // Rule 5. A completion that was kept has come already.
-            if state.completion.take().is_some() {
-                state.expecting = false;
-                answer = Some(status);
-            } else {
-                state.phase = Phase::Draining(status);
-            }
+            // Rule 5.
+            state.phase = Phase::Draining(status);
         }
         (state, answer)
     }
@@ -345,6 +348,11 @@ impl<P: Port> Call<P> {
             self.port.resume_later(Arc::clone(self));
         }
     }
+}
+
+/// Drops what is a module's in part: its panic is nobody's.
+fn discard<T>(value: T) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
 }
 
 impl<P: Port> Wake for Call<P> {

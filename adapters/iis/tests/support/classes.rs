@@ -145,7 +145,16 @@ impl IHttpContextImpl for Context {
         world.started();
         // SAFETY: what the shim passes lives during the call.
         unsafe { *completion_expected = 1 };
-        world.complete(Mode::Late, 0, S_OK);
+        let (mode, child) = {
+            let state = world.state.lock().unwrap();
+            (state.mode, state.child.clone())
+        };
+        child.unwrap().with(|child| {
+            if std::mem::replace(&mut child.executing, true) {
+                child.log.push("executed twice at once".into());
+            }
+        });
+        world.complete(if mode == Mode::Early { mode } else { Mode::Late }, 0, S_OK);
         S_OK
     }
     unsafe fn get_execute_flags(_: *const IHttpContext) -> u32 {
@@ -228,7 +237,17 @@ impl IHttpContextImpl for Context {
     ) -> HRESULT {
         // SAFETY: the objects of a test live until it has ended.
         let world = unsafe { Self::world(this) };
-        let modules = world.state.lock().unwrap().modules.clone();
+        let (modules, mode, later) = {
+            let state = world.state.lock().unwrap();
+            (state.modules.clone(), state.mode, state.custom_later)
+        };
+        if later {
+            world.started();
+            // SAFETY: what the shim passes lives during the call.
+            unsafe { *completion_expected = 1 };
+            world.notify_later(mode, custom_output);
+            return S_OK;
+        }
         for module in modules {
             if module.mask & RQ_CUSTOM_NOTIFICATION != 0 {
                 // SAFETY: what the shim passes lives during the call, and what the fake has allocated until the end of the test.
@@ -262,7 +281,9 @@ impl IHttpContextImpl for Context {
     unsafe fn release_cloned_context(this: *mut IHttpContext) -> HRESULT {
         // SAFETY: the objects of a test live until it has ended.
         let world = unsafe { Self::world(this) };
-        world.with(|state| state.log.push("released".into()));
+        world.with(|state| {
+            state.log.push(if state.executing { "released too early" } else { "released" }.into());
+        });
         S_OK
     }
     unsafe fn get_current_execution_stats(

@@ -101,6 +101,10 @@ pub struct State {
     /// Which module waits in SendResponse, and its answer.
     pub nesting: Option<usize>,
     pub nested: Option<Status>,
+    /// A custom notification is raised on another thread, and completed like anything else.
+    pub custom_later: bool,
+    /// IIS runs this request as another one's child.
+    pub executing: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -188,6 +192,8 @@ impl World {
             child: None,
             nesting: None,
             nested: None,
+            custom_later: false,
+            executing: false,
         };
         let raw =
             Raw { request: HTTP_REQUEST::zeroed(), response: HTTP_RESPONSE::zeroed(), memory: Vec::new() };
@@ -311,7 +317,12 @@ impl World {
             }
             let mut info = classes::Info2::new(bytes, status);
             let context = world.context();
-            world.with(|state| state.outstanding = state.outstanding.saturating_sub(1));
+            world.with(|state| {
+                state.outstanding = state.outstanding.saturating_sub(1);
+                if let Some(child) = &state.child {
+                    child.with(|child| child.executing = false);
+                }
+            });
             // SAFETY: what the shim passes lives during the call, and what the fake has allocated until the end of the test.
             let answer = unsafe {
                 CHttpModule::on_async_completion(
@@ -337,6 +348,41 @@ impl World {
             }
         });
         state.threads.push(thread);
+    }
+
+    /// Raises a custom notification on a thread of its own, and completes it.
+    pub fn notify_later(&self, mode: Mode, custom: *mut ICustomNotificationProvider) {
+        let carry = Carry((custom, std::ptr::from_ref(self)));
+        let thread = std::thread::spawn(move || {
+            let (custom, world) = *carry.get();
+            // SAFETY: what the shim passes lives until this is completed, and the world until the end of the test.
+            let (world, name) = unsafe {
+                let mut name = ICustomNotificationProvider::query_notification_type(custom);
+                let mut text = Vec::new();
+                while *name != 0 {
+                    text.push(*name);
+                    name = name.add(1);
+                }
+                (&*world, String::from_utf16(&text).unwrap())
+            };
+            if mode == Mode::Late {
+                let state = world.state.lock().unwrap();
+                drop(world.changed.wait_while(state, |state| !state.returned).unwrap());
+                // Long enough for somebody to do what he must not.
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            world.with(|state| state.log.push(format!("custom {name}")));
+            let modules = world.state.lock().unwrap().modules.clone();
+            for module in modules.iter().filter(|module| module.mask & RQ_CUSTOM_NOTIFICATION != 0) {
+                // SAFETY: as above.
+                let status = unsafe {
+                    CHttpModule::on_custom_request_notification(module.object, world.context(), custom)
+                };
+                assert_ne!(status, Status::PENDING);
+            }
+            world.complete(mode, 0, 0);
+        });
+        self.with(|state| state.threads.push(thread));
     }
 
     /// Counts an operation that will be completed.
