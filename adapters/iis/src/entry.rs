@@ -45,9 +45,18 @@ pub(crate) unsafe fn enter(
     // SAFETY: as the caller says.
     let record = Arc::clone(unsafe { object.record(context) });
     let exported = &object.exported;
-    if object.is_skipped() || !exported.registration.wants(event) {
+    if !exported.registration.wants(event) {
         // SAFETY: as the caller says.
         unsafe { map_handler(object, &record, event, provider) };
+        return REQUEST_NOTIFICATION_STATUS::CONTINUE;
+    }
+    if object.is_skipped() {
+        // It has panicked in a nested event that this IIS did not answer for: it may be a guard, and cannot be asked.
+        // Nested events pass, or the answer could not leave.
+        if event.notification().is_deterministic() {
+            // SAFETY: as the caller says.
+            return unsafe { fail_closed(context, event) };
+        }
         return REQUEST_NOTIFICATION_STATUS::CONTINUE;
     }
     // SAFETY: as the caller says.
@@ -220,7 +229,8 @@ impl Running {
         }
         let cx = self.cx();
         let flow = match result {
-            Err(error) if is_callers && !error.is_panic() => Flow::Finish,
+            // It is not answered for; but what has failed inside it is, and does not stay for the next call.
+            Err(error) if is_callers && !error.is_panic() => cx.answer_module(event, Ok(Flow::Finish)),
             result => {
                 let failed = result.as_ref().err().filter(|_| nested).map(|e| (e.status(), e.sub_status()));
                 if let Some((status, sub_status)) = failed {

@@ -83,7 +83,9 @@ impl Object {
 
 impl Drop for Object {
     fn drop(&mut self) {
-        for (_, call) in std::mem::take(&mut *self.calls()) {
+        // The lock is not held while futures are dropped.
+        let calls = std::mem::take(&mut *self.calls());
+        for (_, call) in calls {
             call.retire();
         }
     }

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use bivalve_core::{
-    ChildRequest, Context, CustomNotification, Flow, Module, ModuleFuture, Notification, Outcome,
-    Registration,
+    ChildRequest, Context, CustomNotification, Error, Flow, Module, ModuleFuture, Notification, Outcome,
+    Registration, Sending,
 };
+use bivalve_iis_sys::codes::REQUEST_NOTIFICATION_STATUS as Status;
 use support::{Mode, World, register};
 
 struct Asks(for<'a> fn(&'a mut Context) -> ModuleFuture<'a>);
@@ -166,4 +167,79 @@ fn a_module_that_panics_while_iis_runs_its_child_leaves_it_alone() {
         },
         |_, _, children| assert_eq!(children, ["released"]),
     );
+}
+
+#[test]
+fn a_skipped_module_passes_nothing_but_the_guaranteed_events() {
+    struct Guard;
+    impl Module for Guard {
+        fn registration(&self) -> Registration {
+            Registration::new()
+                .on(Notification::AuthorizeRequest | Notification::SendResponse | Notification::LogRequest)
+                .on_post(Notification::AuthorizeRequest)
+        }
+        fn on_authorize_request<'a>(&'a self, _: &'a mut Context) -> Outcome<'a> {
+            Outcome::Ready(Err(Error::from_status(http::StatusCode::FORBIDDEN)))
+        }
+        fn on_send_response<'a>(&'a self, _: &'a mut Context, _: &'a mut Sending) -> Outcome<'a> {
+            panic!("boom");
+        }
+    }
+    for sent in [true, false] {
+        let world = World::new("GET", "/");
+        world.mount(&register("Guard", Guard));
+        // Somebody else's flush.
+        world.send(true);
+        world.with(|state| state.sent = sent);
+        assert_eq!(world.raise(0x4, false), Status::FINISH_REQUEST);
+        assert_eq!(world.raise(0x4, true), Status::FINISH_REQUEST);
+        assert_eq!(world.raise(0x400, false), Status::CONTINUE);
+        let state = world.state.lock().unwrap();
+        assert_eq!((state.status.0, state.reset), if sent { (state.status.0, true) } else { (500, false) });
+        drop(state);
+        world.send(false);
+        world.end();
+    }
+}
+
+#[test]
+fn what_has_failed_inside_a_custom_notification_does_not_reach_the_next_call() {
+    struct Nests;
+    #[derive(Default)]
+    struct Seen(u32);
+    impl Module for Nests {
+        fn registration(&self) -> Registration {
+            Registration::new()
+                .on(Notification::BeginRequest | Notification::SendResponse)
+                .on(Notification::CustomRequestNotification)
+                .synchronous(Notification::SendResponse)
+        }
+        fn on_custom_request_notification<'a>(
+            &'a self,
+            cx: &'a mut Context,
+            custom: &'a mut CustomNotification,
+        ) -> Outcome<'a> {
+            let flushes = custom.unique_id() == "flush";
+            Outcome::pending(async move {
+                if flushes {
+                    assert!(cx.flush().await.is_err());
+                    return Err(Error::from_status(http::StatusCode::CONFLICT));
+                }
+                Ok(Flow::Continue)
+            })
+        }
+        fn on_send_response<'a>(&'a self, cx: &'a mut Context, _: &'a mut Sending) -> Outcome<'a> {
+            let seen = cx.state_mut::<Seen>();
+            seen.0 += 1;
+            if seen.0 == 1 {
+                return Outcome::Ready(Err(Error::from_status(http::StatusCode::FORBIDDEN)));
+            }
+            Outcome::CONTINUE
+        }
+    }
+    let world = World::new("GET", "/");
+    world.mount(&register("Nests", Nests));
+    assert_eq!(world.custom("flush"), Status::FINISH_REQUEST);
+    assert_eq!(world.custom("other"), Status::CONTINUE);
+    world.end();
 }

@@ -911,6 +911,7 @@ on_their_own! {
     Provider: IAuthenticationProvider IAuthenticationProviderVtbl { world: *const World }
     Mapper: IMapHandlerProvider IMapHandlerProviderVtbl { world: *const World }
     Sending: ISendResponseProvider ISendResponseProviderVtbl { headers: bool, more: bool }
+    Custom: ICustomNotificationProvider ICustomNotificationProviderVtbl { name: Vec<u16> }
     Info2: IHttpCompletionInfo IHttpCompletionInfoVtbl { bytes: u32, status: HRESULT }
 }
 
@@ -923,6 +924,23 @@ impl Info {
 impl Allocator {
     pub fn new(world: &World) -> Self {
         Self::of(world)
+    }
+}
+
+impl Custom {
+    pub fn new(name: &str) -> Self {
+        Self::of(name.encode_utf16().chain([0]).collect())
+    }
+}
+
+impl IHttpEventProviderImpl for Custom {
+    unsafe fn set_error_status(this: *mut IHttpEventProvider, error: HRESULT) {}
+}
+
+impl ICustomNotificationProviderImpl for Custom {
+    unsafe fn query_notification_type(this: *mut ICustomNotificationProvider) -> PCWSTR {
+        // SAFETY: the shim calls the object that it was given, while it lives.
+        unsafe { (*this.cast::<Self>()).name.as_ptr() }
     }
 }
 
@@ -1143,6 +1161,9 @@ pub unsafe fn call(
             (RQ_LOG_REQUEST, true) => CHttpModule::on_post_log_request(object, context, provider),
             (RQ_END_REQUEST, false) => CHttpModule::on_end_request(object, context, provider),
             (RQ_END_REQUEST, true) => CHttpModule::on_post_end_request(object, context, provider),
+            (RQ_CUSTOM_NOTIFICATION, false) => {
+                CHttpModule::on_custom_request_notification(object, context, provider.cast())
+            }
             _ => panic!("no such notification"),
         }
     }

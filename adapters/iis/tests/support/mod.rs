@@ -271,16 +271,26 @@ impl World {
 
     /// One event of one module, and its answer in the end.
     pub fn notify(&self, index: usize, bit: u32, post: bool) -> Status {
+        let mut provider = classes::Provider::new(self);
+        self.notify_with(index, bit, post, (&raw mut provider).cast())
+    }
+
+    /// A custom notification that another DLL has raised, for the first module.
+    pub fn custom(&self, name: &str) -> Status {
+        let mut provider = classes::Custom::new(name);
+        self.notify_with(0, RQ_CUSTOM_NOTIFICATION, false, (&raw mut provider).cast())
+    }
+
+    fn notify_with(&self, index: usize, bit: u32, post: bool, provider: *mut IHttpEventProvider) -> Status {
         let module = self.state.lock().unwrap().modules[index];
         self.with(|state| {
             state.current = Some((index, bit, post));
             state.returned = false;
             state.answer = None;
         });
-        let mut provider = classes::Provider::new(self);
         let status =
             // SAFETY: the object lives until `end`, and what it is given during the call.
-            unsafe { classes::call(module.object, self.context(), bit, post, (&raw mut provider).cast()) };
+            unsafe { classes::call(module.object, self.context(), bit, post, provider) };
         let mut state = self.state.lock().unwrap();
         state.returned = true;
         self.changed.notify_all();
