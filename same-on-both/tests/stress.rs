@@ -27,7 +27,7 @@ const CLIENTS: usize = 4;
 fn no_order_of_events_breaks_a_rule_of_iis() {
     let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     let requests = number("BIVALVE_STRESS_REQUESTS").unwrap_or(4_000);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| u64::from(time.subsec_nanos()));
     let seed = number("BIVALVE_STRESS_SEED").unwrap_or(now);
     println!("BIVALVE_STRESS_SEED={seed} BIVALVE_STRESS_REQUESTS={requests}");
     let library = support::library();
@@ -133,6 +133,6 @@ impl Dice {
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((bits ^ (bits >> 31)) % end as u64) as usize
+        usize::try_from((bits ^ (bits >> 31)) % end as u64).expect("less than a usize")
     }
 }

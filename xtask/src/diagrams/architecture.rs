@@ -48,7 +48,9 @@ fn crates(svg: &mut Svg, workspace: &Workspace) -> i32 {
         if is_framed(workspace, row) {
             frame(svg, row, Area::new(panel.x + 12, y, panel.width - 24, row_height(workspace, row)));
             let around = Area::new(panel.middle() - BOX.0 / 2, y, BOX.0, row_height(workspace, row));
-            places.push((&row[0], around, index));
+            if row[0].published {
+                places.push((&row[0], around, index));
+            }
         } else {
             let packages = from_the_middle(row, workspace);
             places.extend(line(panel, y, &packages).map(|(package, area)| (package, area, index)));
@@ -71,10 +73,11 @@ fn crates(svg: &mut Svg, workspace: &Workspace) -> i32 {
     panel.bottom()
 }
 
-/// A row that is too long, of crates that depend on the same: one frame around them, and one arrow.
+/// A row that is too long, of crates that depend on the same: one frame around them, and one arrow. Or of crates that are
+/// not published: then it has no arrow.
 fn is_framed(workspace: &Workspace, row: &[Package]) -> bool {
     let needs = |package| workspace.arrows(package).collect::<Vec<_>>();
-    row.len() > PER_LINE && row.iter().all(|package| needs(package) == needs(&row[0]))
+    row.len() > PER_LINE && row.iter().all(|package| !package.published || needs(package) == needs(&row[0]))
 }
 
 fn row_height(workspace: &Workspace, row: &[Package]) -> i32 {

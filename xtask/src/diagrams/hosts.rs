@@ -41,14 +41,14 @@ pub(super) fn draw() -> Result<String> {
     let mut svg = Svg::new(
         "One module in two hosts",
         "The same module source runs as a Tower layer around hyper and axum on Linux, which works today, and \
-         as a native module inside IIS on Windows, which is not there yet.",
+         as a native module inside IIS on Windows, which has not been tried in IIS itself.",
         WIDTH,
     );
     let left = Area::new(16, 16, 210, HEIGHT - 32);
     let card = Area::new(266, 78, 328, 236);
     let right = Area::new(634, 16, 210, HEIGHT - 32);
     let layer = host(&mut svg, left, "hyper / axum on Linux", ("sure", "green", "works today"), &LINUX);
-    let shim = host(&mut svg, right, "IIS on Windows", ("later", "amber", "not yet"), &WINDOWS);
+    let shim = host(&mut svg, right, "IIS on Windows", ("later", "amber", "in a stand-in"), &WINDOWS);
     runtime(&mut svg, left, "box", "Tokio", 316);
     runtime(&mut svg, left, "box", "io_uring driver, for modules", 350);
     runtime(&mut svg, right, "later", "driver on IIS's threads", 316);

@@ -196,7 +196,7 @@ fn host(svg: &mut Svg, area: Area, [send, read]: [i32; 2]) {
         ("ink", "test host"),
         ("", ""),
         ("amber", "native server,"),
-        ("amber", "IIS: not yet"),
+        ("amber", "IIS: in a stand-in"),
     ] {
         line(NOTE, colour, y, text);
         y += if text.is_empty() { 8 } else { 17 };

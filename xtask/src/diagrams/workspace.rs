@@ -22,7 +22,8 @@ pub(super) struct Package {
 /// All crates, those that nothing of ours is below first.
 #[derive(Debug)]
 pub(super) struct Workspace {
-    /// Rows from the bottom up: a crate is above everything it depends on.
+    /// Rows from the bottom up: a crate is above everything it depends on. What is not published is the last row: examples,
+    /// tests and tools, however they depend on each other.
     pub(super) rows: Vec<Vec<Package>>,
 }
 
@@ -46,6 +47,8 @@ impl Workspace {
 
     fn layered(mut packages: Vec<Package>) -> Self {
         packages.sort_by(|a, b| a.name.cmp(&b.name));
+        let (mut packages, private): (Vec<_>, Vec<_>) =
+            packages.into_iter().partition(|package| package.published);
         let mut rows: Vec<Vec<Package>> = Vec::new();
         let mut placed: BTreeSet<String> = BTreeSet::new();
         while !packages.is_empty() {
@@ -60,6 +63,7 @@ impl Workspace {
             rows.push(row);
             packages = rest;
         }
+        rows.extend(Some(private).filter(|private| !private.is_empty()));
         Self { rows }
     }
 
@@ -122,6 +126,7 @@ mod tests {
         Package {
             name: name.into(),
             needs: needs.iter().copied().map(String::from).collect(),
+            published: true,
             ..Package::default()
         }
     }
@@ -129,6 +134,7 @@ mod tests {
     #[test]
     fn a_crate_is_above_everything_it_depends_on() {
         let workspace = Workspace::layered(vec![
+            Package { published: false, ..package("example", &["core"]) },
             package("facade", &["core", "layer"]),
             package("layer", &["core"]),
             package("core", &[]),
@@ -138,7 +144,7 @@ mod tests {
             .iter()
             .map(|row| row.iter().map(|package| package.name.as_str()).collect())
             .collect();
-        assert_eq!(names, [["core"], ["layer"], ["facade"]]);
+        assert_eq!(names, [vec!["core"], vec!["layer"], vec!["facade"], vec!["example"]]);
         assert_eq!(workspace.arrows(&workspace.rows[2][0]).collect::<Vec<_>>(), ["layer"]);
     }
 
