@@ -41,12 +41,14 @@ fn crates(svg: &mut Svg, workspace: &Workspace) -> i32 {
         (panel.right() - 14, panel.y + 26, panel.width - 150),
         "blue: published. An arrow: depends on (left out where another arrow implies it)",
     );
-    let mut places = Vec::new();
+    let (mut places, mut framed) = (Vec::new(), Vec::new());
     let mut y = panel.bottom() - MARGIN;
     for (index, row) in workspace.rows.iter().enumerate() {
         y -= row_height(workspace, row);
         if is_framed(workspace, row) {
-            frame(svg, row, Area::new(panel.x + 12, y, panel.width - 24, row_height(workspace, row)));
+            let around = Area::new(panel.x + 12, y, panel.width - 24, row_height(workspace, row));
+            svg.area("page", around);
+            framed.push((row, around));
             let around = Area::new(panel.middle() - BOX.0 / 2, y, BOX.0, row_height(workspace, row));
             if row[0].published {
                 places.push((&row[0], around, index));
@@ -64,6 +66,10 @@ fn crates(svg: &mut Svg, workspace: &Workspace) -> i32 {
             };
             svg.arrow(&route(*from, *to, row - to_row == 1));
         }
+    }
+    // Over the arrows, which pass behind them.
+    for (row, area) in framed {
+        frame(svg, row, area);
     }
     for (package, area, row) in &places {
         if !is_framed(workspace, &workspace.rows[*row]) {
@@ -87,7 +93,6 @@ fn row_height(workspace: &Workspace, row: &[Package]) -> i32 {
 }
 
 fn frame(svg: &mut Svg, row: &[Package], area: Area) {
-    svg.area("page", area);
     let mut y = area.y + GAP.0;
     for packages in row.chunks(PER_LINE) {
         let packages: Vec<&Package> = packages.iter().collect();
