@@ -6,7 +6,7 @@ use bivalve_core::{
     CustomNotification, EntityRead, Error, Event, Flow, Given, Notification, PathMapping, Result, Sending,
 };
 use bivalve_iis_sys::flags::HTTP_SEND_RESPONSE_FLAG_MORE_DATA;
-use bivalve_iis_sys::hresult::E_FAIL;
+use bivalve_iis_sys::hresult::{E_FAIL, E_OUTOFMEMORY, succeeded};
 use bivalve_iis_sys::{
     ICustomNotificationProvider, IHttpContext, IHttpEventProvider, IMapPathProvider, IReadEntityProvider,
     ISendResponseProvider,
@@ -104,18 +104,32 @@ impl Provided {
         unsafe {
             match self {
                 Self::EntityRead(read, before) => {
-                    let data = read.data();
-                    if data.as_ptr() == before.as_ptr() && data.len() == before.len() {
+                    if provider.is_null() {
                         return;
                     }
-                    let Some(copy) = outward::copied(context, data) else { return };
-                    let len = u32::try_from(data.len()).unwrap_or(0);
-                    IReadEntityProvider::set_entity(
-                        provider.cast::<IReadEntityProvider>(),
-                        copy.cast(),
-                        len,
-                        len,
-                    );
+                    let (data, provider) = (read.data(), provider.cast::<IReadEntityProvider>());
+                    let is_same = data.as_ptr() == before.as_ptr() && data.len() == before.len();
+                    if result.is_ok() && is_same {
+                        return;
+                    }
+                    let copy = if result.is_ok() { outward::copied(context, data) } else { None };
+                    if let Some(copy) = copy {
+                        let len = u32::try_from(data.len()).unwrap_or(0);
+                        IReadEntityProvider::set_entity(provider, copy.cast(), len, len);
+                        return;
+                    }
+                    // Nobody reads what a module has refused, or has made something else of.
+                    let (mut buffer, mut len, mut size) = (std::ptr::null_mut(), 0, 0);
+                    IReadEntityProvider::get_entity(provider, &raw mut buffer, &raw mut len, &raw mut size);
+                    IReadEntityProvider::set_entity(provider, buffer, 0, size);
+                    if result.is_ok() {
+                        tracing::error!(
+                            "IIS has no memory for what a module makes of the entity: the read fails"
+                        );
+                        let provider = provider.cast::<IHttpEventProvider>();
+                        IHttpEventProvider::set_error_status(provider, E_OUTOFMEMORY);
+                        return;
+                    }
                 }
                 Self::MapPath(mapping, before) => {
                     let path = mapping.physical_path().to_string_lossy();
@@ -145,7 +159,7 @@ impl Provided {
     /// As for [`of`](Self::of).
     unsafe fn report(provider: *mut c_void, error: &Error) {
         let status = match error.kind() {
-            bivalve_core::ErrorKind::Io(status) => status.hresult(),
+            bivalve_core::ErrorKind::Io(status) if !succeeded(status.hresult()) => status.hresult(),
             _ => E_FAIL,
         };
         // SAFETY: the provider is alive, says the caller; every class of them begins with this one.
