@@ -12,8 +12,8 @@ use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
 use crate::host::IisHost;
 use crate::raw::{
-    Seen, address, chunks, headers, look_at_chunks, look_at_request, look_at_response, look_at_wide, url_now,
-    url_sent,
+    Seen, address, chunks, headers, look_at_chunks, look_at_request, look_at_response, look_at_wide,
+    looks_like, url_now, url_sent,
 };
 use crate::text;
 
@@ -31,6 +31,8 @@ pub(crate) struct Mirror {
     pub(crate) status: (u16, u16),
     chunks_seen: Vec<Seen>,
     pub(crate) chunks: Vec<EntityChunk>,
+    /// IIS has chunks that are not among these.
+    pub(crate) hidden: bool,
     pub(crate) user: Option<User>,
     pub(crate) unbuffered: bool,
     pub(crate) trailers: HeaderMap,
@@ -80,7 +82,7 @@ unsafe fn bring_request(cx: &mut Context, request: *mut IHttpRequest, mirror: &m
         look_at_request(&mut seen, raw);
         if seen != mirror.request_seen {
             let parts = head(request);
-            let original = changed.then(|| url_sent(raw));
+            let original = changed.then(|| url_sent(raw).unwrap_or_else(|| unreadable("URL")));
             mirror.method = parts.method.clone();
             mirror.url = parts.uri.clone();
             mirror.request_headers.clone_from(&parts.headers);
@@ -127,6 +129,7 @@ unsafe fn bring_response(cx: &mut Context, response: *mut IHttpResponse, sent: b
         let seen = look_at_chunks(raw);
         if seen != mirror.chunks_seen || cx.response().chunks().len() != mirror.chunks.len() {
             mirror.chunks = chunks(raw, &seen, &mirror.chunks_seen, &mirror.chunks);
+            mirror.hidden = mirror.chunks.len() != seen.len();
             mirror.chunks_seen = seen;
             cx.response_mut().adopt_chunks(mirror.chunks.iter().cloned());
         }
@@ -209,8 +212,11 @@ impl Mirror {
             }
             let seen = look_at_chunks(raw);
             // As many as were written: IIS keeps them one by one. Else they are looked at next time.
-            if seen.len() == chunks.len() {
+            if seen.len() == chunks.len()
+                && seen.iter().zip(&chunks).all(|(seen, chunk)| looks_like(*seen, chunk))
+            {
                 self.chunks_seen = seen;
+                self.hidden = false;
             } else {
                 self.chunks_seen = vec![(-1, 0, 0, 0)];
             }
@@ -219,7 +225,14 @@ impl Mirror {
     }
 }
 
-/// The head of the request, for a context that begins.
+/// No module is shown another method or URL than IIS serves. The notification ends here; what it answers then is that of
+/// `fail_closed`.
+fn unreadable<T>(what: &'static str) -> T {
+    tracing::error!(what, "a request that cannot be shown to modules is refused");
+    std::panic::resume_unwind(Box::new(what))
+}
+
+/// The head of the request, for a context that begins. Unwinds when modules cannot be shown it.
 ///
 /// # Safety
 ///
@@ -229,8 +242,8 @@ pub(crate) unsafe fn head(request: *mut IHttpRequest) -> http::request::Parts {
     // SAFETY: the request is alive, says the caller, and with it its record and texts.
     unsafe {
         let raw = IHttpRequest::get_raw_http_request(request);
-        parts.method =
-            Method::from_bytes(text::terminated(IHttpRequest::get_http_method(request))).unwrap_or_default();
+        parts.method = Method::from_bytes(text::terminated(IHttpRequest::get_http_method(request)))
+            .unwrap_or_else(|_| unreadable("method"));
         let (mut major, mut minor) = (1_u16, 1_u16);
         IHttpRequest::get_http_version(request, &mut major, &mut minor);
         parts.version = match (major, minor) {
@@ -242,7 +255,8 @@ pub(crate) unsafe fn head(request: *mut IHttpRequest) -> http::request::Parts {
         };
         if !raw.is_null() {
             let changed = IHttpRequest::get_url_changed(request) != 0;
-            parts.uri = if changed { url_now(raw) } else { url_sent(raw) };
+            let url = if changed { url_now(raw) } else { url_sent(raw) };
+            parts.uri = url.unwrap_or_else(|| unreadable("URL"));
             let raw = &(*raw).Base.Headers;
             parts.headers =
                 headers(&raw.KnownHeaders, &REQUEST_HEADERS, raw.pUnknownHeaders, raw.UnknownHeaderCount);
@@ -284,6 +298,10 @@ pub(crate) unsafe fn connection(request: *mut IHttpRequest) -> Connection {
 unsafe fn user_of(user: *mut IHttpUser) -> Option<User> {
     if user.is_null() {
         return None;
+    }
+    // SAFETY: the user is alive, says the caller.
+    if let Some(ours) = unsafe { crate::user::ours(user) } {
+        return Some(ours);
     }
     // SAFETY: the user is alive, says the caller, and its texts with it.
     let (name, kind) = unsafe {

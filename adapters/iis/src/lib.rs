@@ -30,8 +30,9 @@
 //! The context is brought in step with IIS; the module is called, on IIS's own thread; what it has changed is written
 //! back. A method that returns no future costs no allocation for it. A method that waits is polled once; if it is not ready,
 //! IIS gets `RQ_NOTIFICATION_PENDING` and its thread back. Operations of IIS come back through `OnAsyncCompletion`,
-//! other wake-ups (a timer, a database) are polled on a Tokio runtime of the DLL, and the answer is posted once. On an IIS
-//! thread Tokio's timers and sockets are at hand as well.
+//! other wake-ups (a timer, a database) are polled on a Tokio runtime of the DLL, and the answer is posted once. Tokio's
+//! timers and sockets are at hand in every method that may wait, on an IIS thread as well; in a method that was registered
+//! as synchronous, and at MapPath, they are not.
 //!
 //! # Re-entrancy
 //!
@@ -53,12 +54,20 @@
 //! - No driver: [`Server::driver`](bivalve_core::Server::driver) fails, `AssociateWithThreadPool` is not used.
 //! - No global notifications, no event log, no failed-request tracing: events go to `tracing`.
 //! - Trailers need the `IHttpResponse4` of newer versions; elsewhere they are left out, and traced.
-//! - Body chunks that IIS keeps in a form of its own (fragments of http.sys's cache) are not shown to modules.
+//! - Body chunks that IIS keeps in a form of its own (fragments of http.sys's cache) are not shown to modules. They leave
+//!   with what a module adds behind chunks that it was shown. An error, a cleared head, or a body where none was shown
+//!   replaces them: another response has nothing of them.
+//! - What a module makes of the body in SendResponse is copied into memory of the request, which IIS frees at the request's
+//!   end: a filter that changes every part of a stream holds as much as it has sent, and a stream without end grows
+//!   without bound. What it leaves at the front is not copied.
 //! - Several values of one known header that IIS keeps apart (`HTTP_MULTIPLE_KNOWN_HEADERS`) are not shown.
-//! - A header value has at most 65,535 bytes; a longer one is left out, and traced.
+//! - A header value has at most 65,535 bytes; a longer one is left out, with the one it replaces, and traced.
+//! - A status that IIS refuses resets the connection. A sub-status set just before a flush does not reach IIS's log.
+//! - A URL or method that `http` cannot hold is answered with 500 before a module is asked; LogRequest and EndRequest pass
+//!   without one.
 //! - A user can be set at AuthenticateRequest only, a handler at MapRequestHandler at the latest, as in IIS.
 //! - Under IIS 7.0 a client that has gone is noticed by operations that fail.
-//! - Connection, user and URL are IIS's; roles of a user that another module has set are not shown.
+//! - Connection, user and URL are IIS's; roles of a user that another DLL's module has set are not shown.
 //!
 //! What has been seen: the tests of this crate, on Linux, under Wine and under AddressSanitizer, against a small stand-in
 //! for IIS, and `examples/iis-modules` in `bivalve-iis-host`. IIS itself has not been asked.

@@ -10,6 +10,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::batch::{file_chunk, memory_at};
 use crate::host::IisHost;
+use crate::raw::raw_chunks;
 use crate::text;
 
 /// The head and chunks of a part that is to be flushed: writes the head; the chunks that IIS does not have yet.
@@ -22,7 +23,9 @@ pub(crate) unsafe fn part(
     head: Option<ResponseHead>,
     chunks: &[EntityChunk],
 ) -> Vec<EntityChunk> {
-    let status = head.as_ref().map(|head| (head.status.as_u16(), host.mirror.status.1));
+    // The head has no sub-status: that of IIS stays with its status, another status has none.
+    let (had, sub) = host.mirror.status;
+    let status = head.as_ref().map(|head| head.status.as_u16()).map(|s| (s, if s == had { sub } else { 0 }));
     let headers = head.map(|head| head.headers);
     // SAFETY: as the caller says.
     unsafe { differences(host, status.zip(headers.as_ref()), chunks) }
@@ -83,18 +86,23 @@ unsafe fn differences(
     chunks: &[EntityChunk],
 ) -> Vec<EntityChunk> {
     let response = host.response();
-    let had = host.mirror.chunks.len();
-    let same = chunks.len() >= had && host.mirror.chunks.iter().zip(chunks).all(|(a, b)| is_same(a, b));
     // SAFETY: the response is alive, says the caller.
     unsafe {
+        let Compared { had, lead, replaced, .. } = compared(host, response, head, chunks);
+        let same = lead == had && !replaced;
         if !same && let Some((status, headers)) = head {
             IHttpResponse::clear(response);
             host.mirror.status = (0, 0);
             host.mirror.response_headers = HeaderMap::new();
-            push_head(host, response, status, headers);
+            host.mirror.hidden = false;
+            if !push_head(host, response, status, headers) {
+                return Vec::new();
+            }
         } else {
-            if let Some((status, headers)) = head {
-                push_head(host, response, status, headers);
+            if let Some((status, headers)) = head
+                && !push_head(host, response, status, headers)
+            {
+                return Vec::new();
             }
             if !same {
                 // Headers have left: the record is all there is.
@@ -108,6 +116,50 @@ unsafe fn differences(
     }
 }
 
+/// The chunks of a module beside those that it was shown.
+struct Compared {
+    /// How many it was shown. IIS's empty ones are not shown.
+    had: usize,
+    /// How many of them are still the first ones.
+    lead: usize,
+    /// IIS has a chunk that was not shown.
+    hidden: bool,
+    /// It has, and what the module wants sent is another response: nothing hidden may go with it.
+    replaced: bool,
+}
+
+/// A module cannot take away what it was not shown. Its chunks are taken for an addition to the hidden ones only where they
+/// begin with all that it was shown, and something was; an error and a cleared head are another response in any case.
+///
+/// # Safety
+///
+/// The response is alive.
+unsafe fn compared(
+    host: &IisHost,
+    response: *mut IHttpResponse,
+    head: Option<((u16, u16), &HeaderMap)>,
+    chunks: &[EntityChunk],
+) -> Compared {
+    let mirror = &host.mirror;
+    let shown = || mirror.chunks.iter().filter(|chunk| !chunk.is_empty());
+    let had = shown().count();
+    let lead = shown().zip(chunks).take_while(|(a, b)| is_same(a, b)).count();
+    // SAFETY: the response is alive, says the caller, and its record with it.
+    let left = unsafe { raw_chunks(IHttpResponse::get_raw_http_response(response)) };
+    let hidden = mirror.hidden && !left.is_empty();
+    let other = head.is_some_and(|(status, headers)| {
+        (status.0 != mirror.status.0 && status.0 >= 400)
+            || (headers.is_empty() && !mirror.response_headers.is_empty())
+    });
+    let replaced = hidden && (lead < had || (had == 0 && !chunks.is_empty()) || other);
+    if replaced {
+        tracing::warn!(
+            "a module has replaced a response of which IIS had hidden a part: that part is dropped"
+        );
+    }
+    Compared { had, lead, hidden, replaced }
+}
+
 /// Changes IIS's record of what is being sent, inside SendResponse.
 ///
 /// # Safety
@@ -115,16 +167,26 @@ unsafe fn differences(
 /// As for [`part`].
 unsafe fn in_place(host: &mut IisHost, head: Option<((u16, u16), &HeaderMap)>, chunks: &[EntityChunk]) {
     let response = host.response();
-    let had = &host.mirror.chunks;
-    let same = chunks.len() == had.len() && had.iter().zip(chunks).all(|(a, b)| is_same(a, b));
     // SAFETY: response and context are alive, says the caller; what is allocated lives as long as the request.
     unsafe {
-        if let Some((status, headers)) = head {
-            push_head(host, response, status, headers);
+        let Compared { had, lead, hidden, replaced } = compared(host, response, head, chunks);
+        let told = head.is_none_or(|(status, headers)| push_head(host, response, status, headers));
+        let raw = IHttpResponse::get_raw_http_response_mut(response);
+        if !told {
+            if !raw.is_null() {
+                (*raw).Base.EntityChunkCount = 0;
+            }
+            return;
         }
-        if !same {
-            let raw = IHttpResponse::get_raw_http_response_mut(response);
-            let Some((array, count)) = in_request_memory(host.context(), chunks) else {
+        if replaced || lead < had || chunks.len() > had {
+            // What IIS has in front already stays as it is: its memory lives until this part has left.
+            let before = raw_chunks(raw);
+            let (before, new) = match () {
+                () if hidden && !replaced => (before, &chunks[lead..]),
+                () if !hidden && before.len() == had => (&before[..lead], &chunks[lead..]),
+                () => (&[][..], chunks),
+            };
+            let Some((array, count)) = in_request_memory(host.context(), before, new) else {
                 // Nothing may pass that a module has taken away.
                 if !raw.is_null() {
                     (*raw).Base.EntityChunkCount = 0;
@@ -136,6 +198,7 @@ unsafe fn in_place(host: &mut IisHost, head: Option<((u16, u16), &HeaderMap)>, c
                 (*raw).Base.pEntityChunks = array;
                 (*raw).Base.EntityChunkCount = count;
             }
+            host.mirror.hidden &= !replaced;
         }
         host.mirror.wrote_response(response, head, chunks.to_vec());
     }
@@ -146,16 +209,20 @@ unsafe fn in_place(host: &mut IisHost, head: Option<((u16, u16), &HeaderMap)>, c
 /// The context is alive.
 unsafe fn in_request_memory(
     context: *mut IHttpContext,
+    before: &[HTTP_DATA_CHUNK],
     chunks: &[EntityChunk],
 ) -> Option<(*mut HTTP_DATA_CHUNK, u16)> {
-    let count = u16::try_from(chunks.len()).ok()?;
-    let size = u32::try_from(chunks.len().max(1) * size_of::<HTTP_DATA_CHUNK>()).ok()?;
+    let all = before.len() + chunks.len();
+    let count = u16::try_from(all).ok()?;
+    let size = u32::try_from(all.max(1) * size_of::<HTTP_DATA_CHUNK>()).ok()?;
     // SAFETY: the context is alive, says the caller.
     let array = unsafe { IHttpContext::allocate_request_memory(context, size) }.cast::<HTTP_DATA_CHUNK>();
     if array.is_null() || !array.is_aligned() {
         return None;
     }
-    for (index, chunk) in chunks.iter().enumerate() {
+    // SAFETY: the array has room for all of them, and is nobody else's.
+    unsafe { array.copy_from_nonoverlapping(before.as_ptr(), before.len()) };
+    for (index, chunk) in (before.len()..).zip(chunks) {
         let raw = match chunk {
             EntityChunk::Bytes(bytes) => {
                 // SAFETY: the context is alive, says the caller.
@@ -164,7 +231,7 @@ unsafe fn in_request_memory(
                 memory_at(copy.cast(), len)
             }
             EntityChunk::File(range) => file_chunk(range),
-            _ => continue,
+            _ => return None,
         };
         // SAFETY: the array has room for all of them.
         unsafe { array.add(index).write(raw) };
@@ -188,6 +255,8 @@ pub(crate) unsafe fn copied(context: *mut IHttpContext, bytes: &[u8]) -> Option<
     }
 }
 
+/// `false` when IIS has refused the status: nothing may leave under the old one, so the connection is reset.
+///
 /// # Safety
 ///
 /// The response is alive.
@@ -196,17 +265,24 @@ unsafe fn push_head(
     response: *mut IHttpResponse,
     status: (u16, u16),
     headers: &HeaderMap,
-) {
+) -> bool {
     // SAFETY: the response is alive, says the caller; IIS copies texts and values.
     unsafe {
         if status != host.mirror.status {
             let reason = http::StatusCode::from_u16(status.0).ok().and_then(|s| s.canonical_reason());
             let reason = text::to_ansi(reason.unwrap_or("").as_bytes());
             let null = std::ptr::null_mut();
-            IHttpResponse::set_status(response, status.0, reason.as_ptr(), status.1, S_OK, null, 1);
+            let set = IHttpResponse::set_status(response, status.0, reason.as_ptr(), status.1, S_OK, null, 1);
+            if !succeeded(set) {
+                let result = format_args!("0x{set:08X}");
+                tracing::error!(status = status.0, result, "IIS refused a status: the connection is reset");
+                IHttpResponse::reset_connection(response);
+                return false;
+            }
+            host.mirror.status = status;
         }
         if *headers == host.mirror.response_headers {
-            return;
+            return true;
         }
         changed(&host.mirror.response_headers, headers, |name, values| match values {
             None => IHttpResponse::delete_header_by_name(response, name.as_ptr()),
@@ -223,6 +299,7 @@ unsafe fn push_head(
             IHttpResponse::set_need_disconnect(response);
         }
     }
+    true
 }
 
 /// # Safety
@@ -383,12 +460,17 @@ fn changed(
         if had.get_all(name).iter().eq(has.get_all(name)) {
             continue;
         }
-        for (index, value) in has.get_all(name).iter().enumerate() {
-            if value.len() > usize::from(u16::MAX) {
-                tracing::error!(%name, "a header value of more than 65,535 bytes cannot be given to IIS");
-                continue;
+        let fits = |value: &&HeaderValue| value.len() <= usize::from(u16::MAX);
+        if !has.get_all(name).iter().all(|value| fits(&value)) {
+            tracing::error!(%name, "a header value of more than 65,535 bytes cannot be given to IIS");
+            // Left out, and not the old one instead.
+            if had.contains_key(name) {
+                note("DeleteHeader", set(text::to_ansi(name.as_str().as_bytes()), None));
             }
-            let value = Some((text::to_ansi(value.as_bytes()), index == 0));
+        }
+        let mut first = true;
+        for value in has.get_all(name).iter().filter(fits) {
+            let value = Some((text::to_ansi(value.as_bytes()), std::mem::take(&mut first)));
             note("SetHeader", set(text::to_ansi(name.as_str().as_bytes()), value));
         }
     }

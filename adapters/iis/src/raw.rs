@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use bivalve_core::{EntityChunk, FileRange};
 use bivalve_iis_sys::codes::HTTP_DATA_CHUNK_TYPE;
 use bivalve_iis_sys::records::{
-    AF_INET, AF_INET6, HTTP_DATA_CHUNK, HTTP_KNOWN_HEADER, HTTP_REQUEST, HTTP_RESPONSE, HTTP_UNKNOWN_HEADER,
-    SOCKADDR, SOCKADDR_IN, SOCKADDR_IN6,
+    AF_INET, AF_INET6, HTTP_BYTE_RANGE_TO_EOF, HTTP_DATA_CHUNK, HTTP_KNOWN_HEADER, HTTP_REQUEST,
+    HTTP_RESPONSE, HTTP_UNKNOWN_HEADER, SOCKADDR, SOCKADDR_IN, SOCKADDR_IN6,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
@@ -33,7 +33,7 @@ pub(crate) type Seen = (i32, usize, u64, u64);
 /// # Safety
 ///
 /// `raw` is null or alive.
-pub(crate) unsafe fn url_sent(raw: *const HTTP_REQUEST) -> Uri {
+pub(crate) unsafe fn url_sent(raw: *const HTTP_REQUEST) -> Option<Uri> {
     // SAFETY: it is alive, says the caller; the length is that of the text.
     let sent = unsafe { text::bytes((*raw).Base.pRawUrl, (*raw).Base.RawUrlLength.into()) };
     uri(sent)
@@ -41,8 +41,16 @@ pub(crate) unsafe fn url_sent(raw: *const HTTP_REQUEST) -> Uri {
 
 /// # Safety
 ///
-/// `raw` is null or alive.
-pub(crate) unsafe fn url_now(raw: *const HTTP_REQUEST) -> Uri {
+/// `raw` is alive.
+pub(crate) unsafe fn url_now(raw: *const HTTP_REQUEST) -> Option<Uri> {
+    // SAFETY: as the caller says.
+    uri(unsafe { text_now(raw) }.as_bytes())
+}
+
+/// # Safety
+///
+/// `raw` is alive.
+unsafe fn text_now(raw: *const HTTP_REQUEST) -> String {
     // SAFETY: it is alive, says the caller; lengths are in bytes, and those of the texts.
     let (path, query) = unsafe {
         let url = &(*raw).Base.CookedUrl;
@@ -51,13 +59,15 @@ pub(crate) unsafe fn url_now(raw: *const HTTP_REQUEST) -> Uri {
             text::wide_of(url.pQueryString, usize::from(url.QueryStringLength) / 2),
         )
     };
-    uri(format!("{path}{query}").as_bytes())
+    path + &query
 }
 
-fn uri(text: &[u8]) -> Uri {
-    Uri::try_from(text)
-        .or_else(|_| percent_encode(text, URL).to_string().parse())
-        .unwrap_or_else(|_| Uri::from_static("/"))
+/// `None` for a text that is no URL, nor becomes one: what a module decides on is what IIS serves, or nothing.
+fn uri(text: &[u8]) -> Option<Uri> {
+    if text.is_empty() {
+        return Some(Uri::from_static("/"));
+    }
+    Uri::try_from(text).or_else(|_| percent_encode(text, URL).to_string().parse()).ok()
 }
 
 /// # Safety
@@ -66,9 +76,7 @@ fn uri(text: &[u8]) -> Uri {
 pub(crate) unsafe fn look_at_wide(seen: &mut Vec<u8>, raw: *const HTTP_REQUEST) {
     if !raw.is_null() {
         // SAFETY: it is alive, says the caller.
-        seen.extend_from_slice(
-            unsafe { url_now(raw) }.path_and_query().map_or("", |p| p.as_str()).as_bytes(),
-        );
+        seen.extend_from_slice(unsafe { text_now(raw) }.as_bytes());
     }
 }
 
@@ -168,7 +176,7 @@ pub(crate) unsafe fn headers(
 /// # Safety
 ///
 /// `raw` is null or alive.
-unsafe fn raw_chunks<'a>(raw: *const HTTP_RESPONSE) -> &'a [HTTP_DATA_CHUNK] {
+pub(crate) unsafe fn raw_chunks<'a>(raw: *const HTTP_RESPONSE) -> &'a [HTTP_DATA_CHUNK] {
     // SAFETY: it is alive, says the caller, and has as many chunks as it says.
     unsafe {
         if raw.is_null() || (*raw).Base.pEntityChunks.is_null() {
@@ -196,6 +204,15 @@ pub(crate) unsafe fn look_at_chunks(raw: *const HTTP_RESPONSE) -> Vec<Seen> {
             HTTP_DATA_CHUNK_TYPE(other) => (other, 0, 0, 0),
         };
         raw_chunks(raw).iter().map(look).collect()
+    }
+}
+
+/// Whether this may be that chunk as IIS has it.
+pub(crate) fn looks_like(seen: Seen, chunk: &EntityChunk) -> bool {
+    match chunk {
+        EntityChunk::Bytes(bytes) => seen.0 == 0 && usize::try_from(seen.3) == Ok(bytes.len()),
+        EntityChunk::File(range) => seen.0 == 1 && (seen.2, seen.3) == (range.offset(), range.len()),
+        _ => false,
     }
 }
 
@@ -229,7 +246,12 @@ pub(crate) unsafe fn chunks(
             } else if chunk.DataChunkType == HTTP_DATA_CHUNK_TYPE::FROM_FILE_HANDLE {
                 let range = chunk.data.FromFileHandle;
                 if let Some(file) = file::duplicate(range.FileHandle) {
-                    let (offset, length) = (range.ByteRange.StartingOffset, range.ByteRange.Length);
+                    let (offset, mut length) = (range.ByteRange.StartingOffset, range.ByteRange.Length);
+                    if length == HTTP_BYTE_RANGE_TO_EOF {
+                        // By the file's length now. One that has none is not shown.
+                        let Ok(file) = file.metadata() else { continue };
+                        length = file.len().saturating_sub(offset);
+                    }
                     chunks.push(EntityChunk::File(FileRange::new(file, offset, length)));
                 }
             }

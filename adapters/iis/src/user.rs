@@ -49,6 +49,16 @@ pub(crate) unsafe fn set(host: &IisHost, user: User) {
     }
 }
 
+/// The user that a module of this DLL has found out, roles and all.
+///
+/// # Safety
+///
+/// `user` is alive.
+pub(crate) unsafe fn ours(user: *mut IHttpUser) -> Option<User> {
+    // SAFETY: it is alive, says the caller; an object with this vtable is ours.
+    unsafe { std::ptr::eq((*user).vtable, &raw const VTABLE).then(|| known(user).user.clone()) }
+}
+
 /// # Safety
 ///
 /// `this` is one of ours, to which the caller has a reference.
