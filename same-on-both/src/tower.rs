@@ -3,19 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bivalve::Pipeline;
 use bivalve::tower::ModuleLayer;
+use bivalve::{HandlerMapping, Pipeline, PipelineBuilder};
 use http::{Request, Response};
 use http_body_util::Full;
-use hyper::body::Bytes;
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
-use tower::{Layer, service_fn};
+use tower::{BoxError, Layer, Service, service_fn};
 
-use crate::{Case, HANDLER, Seen, Witness};
+use crate::{Answer, Ask, Case, HANDLER, Seen, Witness};
 
 /// Serves the case's module, sends its request, and tells what came of it.
 ///
@@ -23,8 +23,24 @@ use crate::{Case, HANDLER, Seen, Witness};
 ///
 /// When the machine has no port, or the request does not end within half a minute.
 pub async fn see(case: &Case) -> Seen {
+    see_in(case, Pipeline::builder()).await
+}
+
+/// As [`see`], with the module as the handler of every request, which a handler mapping says.
+///
+/// # Panics
+///
+/// As [`see`].
+pub async fn see_handler(case: &Case) -> Seen {
+    see_in(case, Pipeline::builder().handler_mapping(HandlerMapping::new("*").module(case.name))).await
+}
+
+async fn see_in(case: &Case, builder: PipelineBuilder) -> Seen {
+    let handler = service_fn(async |_request: Request<bivalve::tower::Body>| {
+        Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::new(HANDLER)))
+    });
     let witness = Witness::default();
-    let pipeline = Pipeline::builder()
+    let pipeline = builder
         .server(bivalve::Server::new())
         .shared_module(case.name, Arc::clone(&case.module))
         .module("Witness", witness.clone())
@@ -32,7 +48,7 @@ pub async fn see(case: &Case) -> Seen {
         .expect("two modules with two names");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("it is bound");
-    let server = tokio::spawn(serve(listener, ModuleLayer::new(pipeline)));
+    let server = tokio::spawn(serve(listener, ModuleLayer::new(pipeline).layer(handler)));
     let answer = case.ask.send(address).await;
     // A client that asks for the head only has its answer earlier.
     let end = async {
@@ -45,12 +61,37 @@ pub async fn see(case: &Case) -> Seen {
     Seen { answer, events: witness.take() }
 }
 
+/// What a service answers without any module.
+///
+/// # Panics
+///
+/// When the machine has no port.
+pub async fn bare<S, B>(service: S, ask: &Ask) -> Answer
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let server = tokio::spawn(serve(listener, service));
+    let answer = ask.send(address).await;
+    server.abort();
+    answer
+}
+
 /// The address stays open until the task is aborted.
-async fn serve(listener: TcpListener, modules: ModuleLayer) {
-    let handler = service_fn(async |_request: Request<bivalve::tower::Body>| {
-        Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::new(HANDLER)))
-    });
-    let service = TowerToHyperService::new(modules.layer(handler));
+async fn serve<S, B>(listener: TcpListener, service: S)
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let service = TowerToHyperService::new(service);
     while let Ok((stream, _peer)) = listener.accept().await {
         drop(tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service.clone())));
     }

@@ -46,7 +46,7 @@ inside_iis! {
 }
 
 async fn compare(host: impl Fn() -> IisHost) {
-    let library = support::library();
+    let library = support::library("same-on-both-module");
     let mut different = Vec::new();
     for case in probes::cases() {
         let expected = without(tower::see(&case).await);

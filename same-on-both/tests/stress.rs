@@ -30,7 +30,7 @@ fn no_order_of_events_breaks_a_rule_of_iis() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| u64::from(time.subsec_nanos()));
     let seed = number("BIVALVE_STRESS_SEED").unwrap_or(now);
     println!("BIVALVE_STRESS_SEED={seed} BIVALVE_STRESS_REQUESTS={requests}");
-    let library = support::library();
+    let library = support::library("same-on-both-module");
     let servers = usize::try_from(requests).expect("a number of requests").div_ceil(SERVED);
     let next = AtomicUsize::new(0);
     let broken: Vec<String> = thread::scope(|scope| {

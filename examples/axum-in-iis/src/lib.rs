@@ -1,12 +1,13 @@
-//! An axum [`Router`] that knows nothing of IIS: JSON, server-sent events and an upload.
+//! An axum [`Router`] with JSON, server-sent events and an upload, in IIS by its last line.
+//!
+//! `cargo build --release -p axum-in-iis` makes the DLL (on Linux a shared object); without IIS it is asked with
+//! `bivalve iis-host --module target/release/libaxum_in_iis.so --name Axum`.
 //!
 //! | route | |
 //! |---|---|
 //! | `GET /api/sum?a=1&b=2` | `{"sum":3}` |
 //! | `GET /api/events` | three events, 50 ms apart, each of which leaves at once |
 //! | `POST /api/upload` | takes any number of bytes in memory that does not grow, and counts them |
-
-#![forbid(unsafe_code)]
 
 use std::time::Duration;
 
@@ -66,3 +67,5 @@ async fn upload(body: Body) -> Result<Json<Received>, StatusCode> {
     }
     Ok(Json(Received { bytes }))
 }
+
+bivalve_iis::export_service!(router());

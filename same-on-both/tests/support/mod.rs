@@ -1,13 +1,14 @@
-//! The probes as a shared object.
+//! Modules as shared objects.
 
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Builds it with the profile, the target and the flags of this test; where it is.
-pub(crate) fn library() -> PathBuf {
+/// Builds a package with the profile, the target and the flags of this test; where it is.
+pub(crate) fn library(package: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
     let profile = test.ancestors().nth(2).expect("target/debug/deps").to_path_buf();
-    let name = format!("{}same_on_both_module{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let name = format!("{prefix}{}{suffix}", package.replace('-', "_"));
     let library = profile.join(name);
     if std::env::var_os("WINEPREFIX").is_some() {
         // Cargo does not run under Wine: whoever started this has built the module.
@@ -19,7 +20,7 @@ pub(crate) fn library() -> PathBuf {
     let is_target = |name: &str| name.split('-').count() >= 3;
     let target = above.file_name().and_then(|name| name.to_str()).filter(|name| is_target(name));
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--package", "same-on-both-module"]);
+    command.args(["build", "--quiet", "--package", package]);
     match target {
         Some(target) => {
             command.args(["--target", target, "--target-dir"]);
