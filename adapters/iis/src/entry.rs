@@ -189,7 +189,7 @@ impl Running {
         + Send
         + 'static,
     ) -> REQUEST_NOTIFICATION_STATUS {
-        let call: Arc<IisCall> = Call::new(IisPort(self.context));
+        let call: Arc<IisCall> = Call::new(IisPort(self.context, self.event));
         let host = IisHost::of(self.cx());
         host.call = Some(Arc::clone(&call));
         let (object, event) = (self.object, self.event);

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
+use bivalve_core::Event;
 use bivalve_iis_sys::IHttpContext;
 use bivalve_iis_sys::codes::REQUEST_NOTIFICATION_STATUS;
 use bivalve_iis_sys::hresult::succeeded;
 
-use crate::runtime;
 use crate::waiting::{Call, Port};
+use crate::{entry, runtime};
 
 /// A waiting notification of IIS.
 pub(crate) type IisCall = Call<IisPort>;
 
 /// IIS and the runtime, as a waiting notification needs them.
-pub(crate) struct IisPort(pub(crate) *mut IHttpContext);
+pub(crate) struct IisPort(pub(crate) *mut IHttpContext, pub(crate) Event);
 
 // SAFETY: IIS's context may be called from any thread while the notification has not been answered, and is not
 // afterwards: rule 7 of `waiting`.
@@ -39,5 +40,10 @@ impl Port for IisPort {
     fn indicate(&self, status: REQUEST_NOTIFICATION_STATUS) {
         // SAFETY: as for `post`, which has failed.
         unsafe { IHttpContext::indicate_completion(self.0, status) };
+    }
+
+    fn failed(&self) -> REQUEST_NOTIFICATION_STATUS {
+        // SAFETY: the notification has not been answered, so the context is alive.
+        unsafe { entry::fail_closed(self.0, self.1) }
     }
 }

@@ -37,7 +37,7 @@
 //! 4. **Expecting is set before the operation starts**, and unset by the completion, or when it turned out that none
 //!    will come. Between the two, the memory of the operation belongs to the call, whatever becomes of the future.
 //! 5. **No answer while expecting.** A future that is ready all the same (it panicked) is `Draining`: the completion's entry
-//!    gives its answer.
+//!    gives its answer. If it was this crate that panicked, the port is asked for the answer ([`Port::failed`]), now or then.
 //! 6. **One answer.** `Running` is left once, under the lock. What leaves it in an entry is returned; what leaves it on
 //!    the runtime is posted, and the entry that follows returns it.
 //! 7. **After the answer nothing of the request is touched.** The future, which holds all of it, is dropped before; what is
@@ -92,6 +92,11 @@ pub(crate) trait Port: Send + Sync + Sized + 'static {
 
     /// `IndicateCompletion`: the rest of the request runs now, and this request is gone when it returns.
     fn indicate(&self, status: REQUEST_NOTIFICATION_STATUS);
+
+    /// The answer where this crate itself has failed. Nothing of IIS's is outstanding.
+    fn failed(&self) -> REQUEST_NOTIFICATION_STATUS {
+        REQUEST_NOTIFICATION_STATUS::FINISH_REQUEST
+    }
 }
 
 /// One notification that waits. See the [module](self).
@@ -121,6 +126,8 @@ struct State {
     completion: Option<(u32, HRESULT)>,
     /// Who waits for the completion: inside a `select!` that may be another waker than that of the call.
     waiter: Option<Waker>,
+    /// This crate itself has panicked, and the port has not been asked for the answer.
+    fault: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,6 +152,7 @@ impl<P: Port> Call<P> {
                 memory: None,
                 completion: None,
                 waiter: None,
+                fault: false,
             }),
             door: Condvar::new(),
         })
@@ -166,9 +174,10 @@ impl<P: Port> Call<P> {
                     state.phase = Phase::Gone;
                     state.expecting = false;
                     let memory = state.memory.take();
+                    let fault = std::mem::take(&mut state.fault);
                     drop(state);
                     discard(memory);
-                    return answer;
+                    return if fault { self.port.failed() } else { answer };
                 }
                 Phase::Gone => return REQUEST_NOTIFICATION_STATUS::PENDING,
                 Phase::Running => {}
@@ -293,7 +302,7 @@ impl<P: Port> Call<P> {
     ) -> (MutexGuard<'s, State>, Option<REQUEST_NOTIFICATION_STATUS>) {
         state.polling = Some(current().id());
         let waker = Waker::from(Arc::clone(self));
-        let mut answer = None;
+        let (mut answer, mut fault) = (None, false);
         for round in 0.. {
             state.woken = false;
             let Some(mut work) = state.work.take() else { break };
@@ -311,6 +320,7 @@ impl<P: Port> Call<P> {
                         Ok(Poll::Ready(answer)) => answer,
                         _ => {
                             tracing::error!("the IIS adapter itself panicked; the request is finished");
+                            fault = true;
                             REQUEST_NOTIFICATION_STATUS::FINISH_REQUEST
                         }
                     });
@@ -334,9 +344,15 @@ impl<P: Port> Call<P> {
             discard(memory);
             state = lock(&self.state);
         }
+        if fault && !state.expecting {
+            drop(state);
+            answer = Some(self.port.failed());
+            state = lock(&self.state);
+        }
         state.polling = None;
         if let Some(status) = answer.take_if(|_| state.expecting) {
             // Rule 5.
+            state.fault = fault;
             state.phase = Phase::Draining(status);
         }
         (state, answer)
@@ -374,5 +390,77 @@ impl<P: Port> Wake for Call<P> {
         }
         drop(state);
         self.port.resume_later(Arc::clone(self));
+    }
+}
+
+#[cfg(all(test, not(bivalve_loom)))]
+#[allow(clippy::panic)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// Notes when it was asked for the answer of a failure, and when an operation's memory was dropped.
+    struct Fails(Arc<Mutex<Vec<&'static str>>>);
+
+    impl Port for Fails {
+        fn resume_later(&self, _: Arc<Call<Self>>) {}
+
+        fn polls<T>(&self, poll: impl FnOnce() -> T) -> T {
+            poll()
+        }
+
+        fn post(&self) -> bool {
+            true
+        }
+
+        fn indicate(&self, _: REQUEST_NOTIFICATION_STATUS) {}
+
+        fn failed(&self) -> REQUEST_NOTIFICATION_STATUS {
+            lock(&self.0).push("failed");
+            REQUEST_NOTIFICATION_STATUS::FINISH_REQUEST
+        }
+    }
+
+    struct Used(Arc<Mutex<Vec<&'static str>>>);
+
+    impl Drop for Used {
+        fn drop(&mut self) {
+            lock(&self.0).push("memory");
+        }
+    }
+
+    #[test]
+    fn a_fault_is_answered_by_the_port() {
+        let log = Arc::default();
+        let call = Call::new(Fails(Arc::clone(&log)));
+        let answer = call.begin(Box::pin(async { panic!("a fault") }));
+        assert_eq!(answer, REQUEST_NOTIFICATION_STATUS::FINISH_REQUEST);
+        assert_eq!(*lock(&log), ["failed"]);
+    }
+
+    #[test]
+    fn a_fault_is_answered_when_the_operation_has_ended_and_its_memory_is_gone() {
+        // What comes first: the completion, on the same thread, or the panic.
+        for kept in [true, false] {
+            let log = Arc::default();
+            let call = Call::new(Fails(Arc::clone(&log)));
+            let (inner, memory) = (Arc::clone(&call), Used(Arc::clone(&log)));
+            let work = Box::pin(async move {
+                inner.expect(Some(Box::new(memory)));
+                if kept {
+                    inner.completed(0, 0);
+                }
+                panic!("a fault")
+            });
+            let mut answer = call.begin(work);
+            if !kept {
+                assert_eq!(answer, REQUEST_NOTIFICATION_STATUS::PENDING);
+                assert!(lock(&log).is_empty(), "IIS still uses it");
+                answer = call.completed(0, 0);
+            }
+            assert_eq!(answer, REQUEST_NOTIFICATION_STATUS::FINISH_REQUEST);
+            assert_eq!(*lock(&log), ["memory", "failed"]);
+        }
     }
 }
