@@ -14,10 +14,7 @@ use bivalve_core::{
 use bivalve_iis_sys::codes::{HTTP_DATA_CHUNK_TYPE, REQUEST_NOTIFICATION_STATUS as Status};
 use bivalve_iis_sys::hresult::{E_FAIL, E_OUTOFMEMORY};
 use bivalve_iis_sys::opaque::IAppHostConfigException;
-use bivalve_iis_sys::records::{
-    FROM_FILE_HANDLE, FROM_MEMORY, HTTP_BYTE_RANGE, HTTP_BYTE_RANGE_TO_EOF, HTTP_DATA_CHUNK,
-    HTTP_DATA_CHUNK_DATA,
-};
+use bivalve_iis_sys::records::{FROM_MEMORY, HTTP_DATA_CHUNK, HTTP_DATA_CHUNK_DATA};
 use bivalve_iis_sys::types::{BOOL, HRESULT, PCSTR};
 use bivalve_iis_sys::{
     CHttpModule, IHttpContext, IHttpEventProvider, IHttpEventProviderImpl, IHttpResponse,
@@ -310,6 +307,7 @@ fn a_header_value_that_is_too_long_leaves_no_old_one_behind() {
 #[cfg(unix)]
 #[test]
 fn a_file_to_its_end_is_as_long_as_the_file() {
+    use bivalve_iis_sys::records::{FROM_FILE_HANDLE, HTTP_BYTE_RANGE, HTTP_BYTE_RANGE_TO_EOF};
     use std::os::fd::AsRawFd;
     let path = std::env::temp_dir().join(format!("bivalve-mend-{}", std::process::id()));
     std::fs::write(&path, "0123456789").unwrap();
