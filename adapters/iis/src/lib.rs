@@ -44,9 +44,10 @@
 //!
 //! # Failures
 //!
-//! A panic is caught at the module's edge and answered with 500; the module is skipped for the rest of the request. A
-//! fault of this crate itself is answered with 500 too: nothing passes a module that could not be asked. The DLL stays in
-//! the process for ever.
+//! A panic is caught at the module's edge and answered with 500; the module is skipped for the rest of the request. If
+//! IIS goes on all the same, as after a panic in a SendResponse that was not ours, the next event of the module is answered
+//! with 500 (nested events pass), and so is a fault of this crate: nothing passes a module that could not be asked,
+//! but LogRequest and EndRequest. The DLL stays in the process for ever.
 //!
 //! # Limits
 //!
