@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::any::Any;
 use std::ffi::c_void;
 use std::sync::{Arc, Mutex};
 
@@ -96,14 +97,18 @@ fn holds(world: &World, chunks: &[HTTP_DATA_CHUNK]) {
     }
 }
 
+/// Vtables of [`patch`], as long as the program lives.
+static TABLES: Mutex<Vec<Box<dyn Any + Send>>> = Mutex::new(Vec::new());
+
 /// Puts another vtable into an object of the fake.
-fn patch<O, V: Copy + 'static>(object: &O, change: impl FnOnce(&mut V)) {
+fn patch<O, V: Copy + Send + 'static>(object: &O, change: impl FnOnce(&mut V)) {
     let place = std::ptr::from_ref(object).cast_mut().cast::<*const V>();
-    // SAFETY: every object begins with the pointer to its vtable, and no call runs.
+    // SAFETY: every object begins with the pointer to its vtable, which is static, and no call runs; the new one is kept.
     unsafe {
-        let mut table = *place.read_volatile();
+        let mut table = Box::new(*place.read_volatile());
         change(&mut table);
-        place.write_volatile(Box::leak(Box::new(table)));
+        place.write_volatile(&raw const *table);
+        TABLES.lock().unwrap().push(table);
     }
 }
 
