@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ptr::null_mut;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bivalve_iis_sys::hresult::{E_INVALIDARG, ERROR_ALREADY_ASSIGNED, S_OK, from_win32};
 use bivalve_iis_sys::types::{HRESULT, HTTP_MODULE_ID, PCWSTR};
@@ -24,6 +24,8 @@ pub(crate) struct Container {
     face: Face<Self>,
     named: Face<Self>,
     stored: Mutex<Stored>,
+    /// Nobody is being told any more that the client has gone.
+    told: Condvar,
 }
 
 #[derive(Default)]
@@ -31,6 +33,8 @@ struct Stored {
     modules: Vec<(Key, *mut IHttpStoredContext)>,
     connections: Vec<(Key, *mut IHttpConnectionStoredContext)>,
     ended: bool,
+    /// Threads that tell the contexts that the client has gone.
+    telling: usize,
     /// A dispensed container holds itself until it is released.
     dispensed: Option<Arc<Container>>,
 }
@@ -68,6 +72,7 @@ impl Container {
             face: Face::new(interface, vtable, violations, this.as_ptr()),
             named: Face::new("INamedContextContainer", &raw const NAMED, violations, this.as_ptr()),
             stored: Mutex::default(),
+            told: Condvar::new(),
         })
     }
 
@@ -81,12 +86,17 @@ impl Container {
 
     /// The client has gone: tells every context of the connection.
     pub(crate) fn disconnected(&self) {
-        // A context may be cleaned up only when the connection ends, and that waits for the requests on it.
-        let contexts: Vec<_> = self.lock().connections.iter().map(|(_, context)| *context).collect();
+        let contexts: Vec<_> = {
+            let mut stored = self.lock();
+            stored.telling += 1;
+            stored.connections.iter().map(|(_, context)| *context).collect()
+        };
         for context in contexts {
-            // SAFETY: the module keeps it alive until it is cleaned up, which this connection has not done.
+            // SAFETY: the module keeps it alive until it is cleaned up, and `end` waits with that for us.
             unsafe { IHttpConnectionStoredContext::notify_disconnect(context) };
         }
+        self.lock().telling -= 1;
+        self.told.notify_all();
     }
 
     /// The object ends: every context is cleaned up, once.
@@ -96,6 +106,9 @@ impl Container {
         let (modules, connections) = {
             let mut stored = self.lock();
             stored.ended = true;
+            // Who tells has the pointers already.
+            let told = self.told.wait_while(stored, |stored| stored.telling > 0);
+            stored = told.unwrap_or_else(PoisonError::into_inner);
             (std::mem::take(&mut stored.modules), std::mem::take(&mut stored.connections))
         };
         let connections = connections.into_iter().map(|(_, context)| upcast(context));
