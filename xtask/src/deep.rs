@@ -21,7 +21,7 @@ pub(crate) fn loom(scratch: &Path) -> Command {
 
 /// With leaks looked for, and without the soak: the sanitizer keeps freed memory for a while, which looks like growth.
 ///
-/// The stress of the adapter for IIS has 20,000 requests, or 200,000: the module is a shared object with the sanitizer as well.
+/// The stress of the adapter for IIS has 5,000 requests, or 200,000: the module is a shared object with the sanitizer as well.
 pub(crate) fn asan(scratch: &Path, long: bool) -> Command {
     nextest(
         "cargo +nightly nextest run --target x86_64-unknown-linux-gnu --tests",
@@ -30,7 +30,7 @@ pub(crate) fn asan(scratch: &Path, long: bool) -> Command {
     .args(["bivalve-iis", "bivalve-iis-host", "same-on-both"].map(|package| format!("--package={package}")))
     // Cargo builds no examples with `--tests`, and those are what `loading` loads.
     .arg("-E=not binary(soak) and not binary(loading)")
-    .env("BIVALVE_STRESS_REQUESTS", if long { "200000" } else { "20000" })
+    .env("BIVALVE_STRESS_REQUESTS", if long { "200000" } else { "5000" })
     // A shared object finds the sanitizer's functions in the program that loads it.
     .env("RUSTFLAGS", "-Zsanitizer=address -Clink-arg=-rdynamic")
     .env("ASAN_OPTIONS", "detect_leaks=1")
