@@ -1,4 +1,5 @@
-//! Every probe and example, in every host that there is.
+//! Every probe and two examples, in every host that there is. `gate` and `thread-pool` need a driver inside IIS, which is
+//! not there yet.
 
 mod support;
 
