@@ -292,7 +292,7 @@ unsafe fn map_handler(object: &Object, record: &Record, event: Event, provider: 
         && !provider.is_null()
         && record.shared.is_handler(exported.index)
     {
-        // SAFETY: the provider is alive, says the caller, and the mapping as long as the process.
+        // SAFETY: the provider is alive, says the caller; the mapping as long as IIS has the module's factory.
         unsafe {
             IMapHandlerProvider::set_script_map(
                 provider.cast::<IMapHandlerProvider>(),

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bivalve_core::{Application, Pipeline, Server, Site};
+use bivalve_core::{Application, Module, Pipeline, Registration, Server, Site};
 use bivalve_iis_sys::{IHttpApplication, IHttpContext, IHttpSite};
 
 use crate::registry::{self, Exported};
@@ -14,7 +14,7 @@ pub(crate) struct Place {
     application: Arc<Application>,
     /// IIS does not know the application yet: a path that it maps before the request begins.
     provisional: bool,
-    /// All modules of this DLL. Made anew when more of them were registered since.
+    /// All modules of this DLL. Made anew for one that was registered since.
     pipeline: Mutex<Arc<Pipeline>>,
 }
 
@@ -31,9 +31,9 @@ impl Place {
     }
 
     /// A pipeline that has this module.
-    pub(crate) fn pipeline(&self, module: usize) -> Arc<Pipeline> {
+    pub(crate) fn pipeline(&self, module: &Exported) -> Arc<Pipeline> {
         let mut pipeline = self.pipeline.lock().unwrap_or_else(PoisonError::into_inner);
-        if pipeline.modules().count() <= module {
+        if !module.is_in(&pipeline) {
             *pipeline = build(&self.site, &self.application);
         }
         Arc::clone(&pipeline)
@@ -85,8 +85,21 @@ fn build(site: &Arc<Site>, application: &Arc<Application>) -> Arc<Pipeline> {
     let server = Server::new().with_spawn(|future| drop(runtime::handle().spawn(future)));
     let mut builder =
         Pipeline::builder().server(server).site(Arc::clone(site)).application(Arc::clone(application));
-    for exported in registry::all() {
-        builder = builder.shared_module(exported.name.to_string(), Arc::clone(&exported.module));
+    for (index, exported) in registry::all().into_iter().enumerate() {
+        builder = match exported {
+            Some(exported) => builder.shared_module(exported.name.to_string(), Arc::clone(&exported.module)),
+            // No name that comes from IIS has a zero in it.
+            None => builder.module(format!("\0{index}"), Free),
+        };
     }
     builder.build().expect("names are told apart when they are registered, and there are few of them")
+}
+
+/// Where no module is: nobody calls it.
+struct Free;
+
+impl Module for Free {
+    fn registration(&self) -> Registration {
+        Registration::new()
+    }
 }

@@ -101,11 +101,11 @@ impl Record {
         }
         let idle = lock(&self.idle).pop();
         if let Some(cx) = idle
-            && cx.pipeline().modules().count() > exported.index
+            && exported.is_in(cx.pipeline())
         {
             return cx;
         }
-        let pipeline = place.pipeline(exported.index);
+        let pipeline = place.pipeline(exported);
         // SAFETY: as the caller says.
         let parts = unsafe { inward::head(IHttpContext::get_request(context)) };
         let host = Box::new(IisHost::new(context, Arc::clone(&self.shared)));

@@ -1,9 +1,10 @@
 //! What this DLL has registered, and `RegisterModule`.
 
+use std::collections::BTreeSet;
 use std::ffi::c_void;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use bivalve_core::{Event, Module, Notification, Priority, Registration};
+use bivalve_core::{Event, Module, Notification, Pipeline, Priority, Registration};
 use bivalve_iis_sys::flags;
 use bivalve_iis_sys::hresult::{E_FAIL, E_POINTER, ERROR_NOT_FOUND, S_OK, from_win32, succeeded};
 use bivalve_iis_sys::types::{HRESULT, HTTP_MODULE_ID, PCWSTR};
@@ -41,11 +42,27 @@ unsafe impl Send for Dll {}
 // SAFETY: as above; it is only copied.
 unsafe impl Sync for Dll {}
 
-static MODULES: Mutex<Vec<Arc<Exported>>> = Mutex::new(Vec::new());
+/// All modules of this DLL. A host that stands in for IIS may start many times in one process.
+struct Modules {
+    /// By [`Exported::index`]. A module is there as long as IIS has its factory or an object of it; then its place is free
+    /// for the next.
+    places: Vec<Weak<Exported>>,
+    /// As IIS has said them, also of those that have gone.
+    names: BTreeSet<Arc<str>>,
+    /// So far.
+    registered: usize,
+}
 
-/// All modules that were registered so far, in order.
-pub(crate) fn all() -> Vec<Arc<Exported>> {
-    MODULES.lock().unwrap_or_else(PoisonError::into_inner).clone()
+static MODULES: Mutex<Modules> =
+    Mutex::new(Modules { places: Vec::new(), names: BTreeSet::new(), registered: 0 });
+
+/// What is at each place.
+pub(crate) fn all() -> Vec<Option<Arc<Exported>>> {
+    modules().places.iter().map(Weak::upgrade).collect()
+}
+
+fn modules() -> MutexGuard<'static, Modules> {
+    MODULES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What [`export_modules!`](crate::export_modules) writes the body of `RegisterModule` with.
@@ -90,16 +107,25 @@ fn add(
     server: *mut IHttpServer,
 ) -> Arc<Exported> {
     let registration = module.registration();
-    let mut modules = MODULES.lock().unwrap_or_else(PoisonError::into_inner);
-    let index = modules.len();
-    // A host that stands in for IIS may start twice in one process.
-    let known = modules.iter().any(|exported| &*exported.name == name);
-    let name = if known { format!("{name}#{index}") } else { name.to_string() };
-    let first = modules.iter().find(|exported| exported.dll.server == server && !server.is_null());
+    let mut modules = modules();
+    let free = |place: &Weak<Exported>| place.strong_count() == 0;
+    let index = modules.places.iter().position(free).unwrap_or(modules.places.len());
+    modules.registered += 1;
+    // No name comes twice, so that it also says whether a pipeline has this module.
+    let known = !modules.names.insert(name.into());
+    let name = if known { format!("{name}#{}", modules.registered) } else { name.to_string() };
+    let others: Vec<_> = modules.places.iter().filter_map(Weak::upgrade).collect();
+    let first = others.iter().find(|exported| exported.dll.server == server && !server.is_null());
     let dll = Dll { id: first.map_or(id, |exported| exported.dll.id), version, server };
     let script_map = OnceLock::new();
     let exported = Arc::new(Exported { index, name: name.into(), module, registration, dll, script_map });
-    modules.push(Arc::clone(&exported));
+    if index == modules.places.len() {
+        modules.places.push(Weak::new());
+    }
+    modules.places[index] = Arc::downgrade(&exported);
+    // The lock is not held while the last of one of them goes, and with it a module.
+    drop(modules);
+    drop(others);
     exported
 }
 
@@ -228,6 +254,11 @@ impl Dll {
 }
 
 impl Exported {
+    /// Whether the pipeline has it at its place, and not one that has gone since or was not there yet.
+    pub(crate) fn is_in(&self, pipeline: &Pipeline) -> bool {
+        pipeline.modules().nth(self.index) == Some(&*self.name)
+    }
+
     /// Whether it may answer at ExecuteRequestHandler.
     pub(crate) fn is_handler(&self) -> bool {
         self.registration.wants(Notification::ExecuteRequestHandler.into())

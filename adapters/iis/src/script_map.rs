@@ -54,7 +54,7 @@ impl IScriptMapInfoImpl for ScriptMap {
         c"*".as_ptr().cast()
     }
     unsafe fn get_modules(this: *const IScriptMapInfo, len: *mut u32) -> PCWSTR {
-        // SAFETY: the object lives as long as the module is registered, which is as long as the process.
+        // SAFETY: the module that has it lives as long as IIS has its factory, or the request's object.
         unsafe { said(&(*this.cast::<Self>()).modules, len) }
     }
     unsafe fn get_script_processor(_: *const IScriptMapInfo, len: *mut u32) -> PCWSTR {

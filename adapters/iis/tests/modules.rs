@@ -92,6 +92,29 @@ fn a_name_that_is_not_exported_is_refused() {
 }
 
 #[test]
+fn a_server_may_start_more_often_in_one_process_than_a_pipeline_takes_modules() {
+    let hello = || {
+        Sync(on(Notification::BeginRequest), |cx, _| cx.response_mut().write("hello").map(|()| Flow::Finish))
+    };
+    // One that stays, before and behind places that others leave.
+    let stays = register("Stays", hello());
+    let ask = |registered: &support::Registered| {
+        let world = World::new("GET", "/");
+        world.mount(registered).run();
+        assert_eq!((world.status(), world.text().as_str()), (200, "hello"));
+    };
+    for start in 0..=bivalve_core::limits::MAX_MODULES {
+        let registered = register("Starts", hello());
+        if start % 100 == 0 {
+            ask(&registered);
+            ask(&stays);
+        }
+    }
+    ask(&register("Starts", hello()));
+    ask(&stays);
+}
+
+#[test]
 fn priorities_are_told() {
     let registration = on(Notification::BeginRequest).priority(Notification::BeginRequest, Priority::High);
     let registered = register("Prior", Sync(registration, |_, _| Ok(Flow::Continue)));
