@@ -65,8 +65,8 @@ struct Pack {
     #[arg(long, value_name = "PATH")]
     dll: PathBuf,
 
-    /// A name that the DLL registers a module under; once for each module
-    #[arg(long = "name", value_name = "NAME", required = true)]
+    /// A name that the DLL registers a module under; once for each module [default: all that the DLL says]
+    #[arg(long = "name", value_name = "NAME")]
     names: Vec<Name>,
 
     /// The folder to make [default: the DLL's name and `-iis`]
@@ -154,8 +154,8 @@ mod tests {
     }
 
     #[test]
-    fn a_package_needs_a_name() {
-        assert!(Cli::try_parse_from(["bivalve", "iis", "package", "--dll", "a.dll"]).is_err());
+    fn a_package_takes_names_or_those_of_the_dll() {
+        assert!(Cli::try_parse_from(["bivalve", "iis", "package", "--dll", "a.dll"]).is_ok());
         let good = ["bivalve", "iis", "package", "--dll", "a.dll", "--name", "A", "--name", "B"];
         assert!(Cli::try_parse_from(good).is_ok());
     }

@@ -159,7 +159,6 @@ fn names_that_do_not_fit_the_dll_are_refused() {
         (package(&["Other"], &[], &[]), "its modules are Gate, Audit"),
         (package(&["Gate"], &[], &["Audit"]), "add --name Audit"),
         (package(&["Gate"], &[], &["Gate=/a", "Gate=/b"]), "handler Gate is there twice"),
-        (package(&[], &[], &[]), "needs the name"),
     ];
     for (package, part) in cases {
         let error = files(&package, &Dll::good()).expect_err(part).to_string();

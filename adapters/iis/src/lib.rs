@@ -79,6 +79,7 @@ mod child;
 mod connection;
 mod contain;
 mod custom;
+mod declared;
 mod entry;
 mod factory;
 mod file;
@@ -112,6 +113,7 @@ pub use service::ServiceModule;
 pub mod macros {
     //! What the macros of this crate name.
 
+    pub use crate::declared::{declare, declared_len};
     pub use bivalve_core::Module;
     pub use bivalve_iis_sys::types::HRESULT;
     pub use bivalve_iis_sys::{IHttpModuleRegistrationInfo, IHttpServer};
@@ -135,10 +137,18 @@ pub mod macros {
 /// An expression runs once, when IIS registers its name, while the worker process starts; a panic in it refuses the
 /// module, and IIS then stops the application pool. A name that is not here is refused as well. Once in a DLL.
 ///
+/// It also writes the names into the file, as `BIVALVE_MODULES`, where `bivalve iis doctor` and `bivalve iis package`
+/// find them without running it.
+///
 /// IIS counterpart: `RegisterModule`.
 #[macro_export]
 macro_rules! export_modules {
     ($($name:literal => $module:expr),+ $(,)?) => {
+        /// The names that this DLL registers modules under, for whoever reads the file.
+        #[unsafe(no_mangle)]
+        pub static BIVALVE_MODULES: [u8; $crate::macros::declared_len(&[$($name),+])] =
+            $crate::macros::declare(&[$($name),+]);
+
         /// What IIS calls for every name in `globalModules`.
         ///
         /// # Safety
@@ -179,6 +189,10 @@ macro_rules! export_modules {
 #[macro_export]
 macro_rules! export_service {
     ($service:expr $(,)?) => {
+        /// That this DLL registers under any name, and for what, for whoever reads the file.
+        #[unsafe(no_mangle)]
+        pub static BIVALVE_MODULES: [u8; 47] = *b"bivalve-modules/1; *: execute_request_handler;\0";
+
         /// What IIS calls for every name in `globalModules`.
         ///
         /// # Safety

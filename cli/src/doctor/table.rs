@@ -67,12 +67,14 @@ fn rows(image: &Image) -> Vec<(String, String)> {
     match &image.manifest {
         Some(Manifest::Modules(modules)) => {
             for module in modules {
-                let events = if module.events.is_empty() {
-                    "(it does not say which events)".into()
+                let name = if module.is_any() {
+                    "whatever name it is given".into()
                 } else {
-                    module.events.join(", ")
+                    printable(module.name.as_bytes())
                 };
-                row("registers", format!("{}: {events}", module.name));
+                let events: Vec<_> = module.events.iter().map(|event| printable(event.as_bytes())).collect();
+                let colon = if events.is_empty() { "" } else { ": " };
+                row("registers", format!("{name}{colon}{}", events.join(", ")));
             }
         }
         Some(Manifest::Unknown(_)) => row("registers", "it says so in a form that is not known here".into()),

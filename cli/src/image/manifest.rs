@@ -11,17 +11,22 @@ const MAX_BYTES: usize = 16 * 1024;
 /// What a DLL made with Bivalve says it registers: the content of its export
 /// [`BIVALVE_MODULES`](super::MANIFEST).
 ///
-/// The export is data, ASCII, ended by a zero byte. It begins with [`MARK`]; then each module has its name, a colon,
-/// the notifications it asks for, with commas between them, and a semicolon. Spaces around any of these mean nothing.
-/// Another number in the mark is another form, which this version does not read.
+/// The export is data, UTF-8 without control characters, ended by a zero byte. It begins with [`MARK`]; then each module
+/// has its name, and a semicolon. A name may stand in quotation marks, where a backslash comes before another one and
+/// before a backslash; [`ANY_NAME`](Declared::ANY_NAME) without them is a DLL that registers under whatever name it is
+/// given. Between the two, a colon and the notifications that the module asks for, with commas between them, may say
+/// more. Spaces around any of these mean nothing. Another number in the mark is another form, which this version does
+/// not read.
+///
+/// `export_modules!` writes the names, `export_service!` any name.
 ///
 /// ```
 /// use bivalve_cli::image::Manifest;
 ///
-/// let text = b"bivalve-modules/1; Gate: begin_request, send_response; Audit: log_request;\0";
+/// let text = b"bivalve-modules/1; \"Gate\"; Audit: begin_request, log_request;\0";
 /// let Manifest::Modules(modules) = Manifest::parse(text) else { panic!("not understood") };
 /// assert_eq!(modules[0].name, "Gate");
-/// assert_eq!(modules[1].events, ["log_request"]);
+/// assert_eq!(modules[1].events, ["begin_request", "log_request"]);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Manifest {
@@ -34,7 +39,7 @@ pub enum Manifest {
 /// One module that a DLL says it registers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Declared {
-    /// The name under which IIS has to register it.
+    /// The name under which IIS has to register it; [`ANY_NAME`](Self::ANY_NAME) when it takes any.
     pub name: String,
     /// The notifications it asks for; empty when the DLL does not say.
     pub events: Vec<String>,
@@ -46,8 +51,7 @@ impl Manifest {
         let bytes = &bytes[..bytes.len().min(MAX_BYTES)];
         let Some(end) = bytes.iter().position(|&byte| byte == 0) else { return Self::unknown(bytes) };
         let bytes = &bytes[..end];
-        let text =
-            std::str::from_utf8(bytes).ok().filter(|text| text.chars().all(|c| (' '..='~').contains(&c)));
+        let text = std::str::from_utf8(bytes).ok().filter(|text| !text.contains(char::is_control));
         text.and_then(|text| text.trim().strip_prefix(MARK))
             .and_then(modules)
             .map_or_else(|| Self::unknown(bytes), Self::Modules)
@@ -66,17 +70,57 @@ impl Manifest {
     }
 }
 
-fn modules(text: &str) -> Option<Vec<Declared>> {
-    let entries = text.split(';').map(str::trim).filter(|entry| !entry.is_empty());
-    entries.map(declared).collect()
+impl Declared {
+    /// Instead of a name: any name will do.
+    pub const ANY_NAME: &str = "*";
+
+    /// Whether it is registered under whatever name it is given.
+    pub fn is_any(&self) -> bool {
+        self.name == Self::ANY_NAME
+    }
 }
 
-fn declared(entry: &str) -> Option<Declared> {
-    let (name, events) = entry.split_once(':').unwrap_or((entry, ""));
-    let name = name.trim();
-    let events =
-        events.split(',').map(str::trim).filter(|event| !event.is_empty()).map(String::from).collect();
-    (!name.is_empty()).then(|| Declared { name: name.into(), events })
+fn modules(mut text: &str) -> Option<Vec<Declared>> {
+    let mut modules = Vec::new();
+    loop {
+        text = text.trim_start_matches([' ', ';']);
+        if text.is_empty() {
+            return Some(modules);
+        }
+        let (name, rest) = name(text)?;
+        let (events, rest) = match rest.strip_prefix(':') {
+            Some(rest) => rest.split_once(';').unwrap_or((rest, "")),
+            None if rest.is_empty() => ("", ""),
+            None => ("", rest.strip_prefix(';')?),
+        };
+        let events = events.split(',').map(str::trim).filter(|event| !event.is_empty()).map(String::from);
+        modules.push(Declared { name, events: events.collect() });
+        text = rest;
+    }
+}
+
+/// A name, and what follows it.
+fn name(text: &str) -> Option<(String, &str)> {
+    let (name, rest) = match text.strip_prefix('"') {
+        Some(quoted) => quoted_name(quoted)?,
+        None => {
+            let (name, rest) = text.split_at(text.find([':', ';']).unwrap_or(text.len()));
+            (name.trim().to_owned(), rest)
+        }
+    };
+    (!name.is_empty()).then(|| (name, rest.trim_start()))
+}
+
+fn quoted_name(text: &str) -> Option<(String, &str)> {
+    let mut name = String::new();
+    let mut characters = text.chars();
+    loop {
+        match characters.next()? {
+            '"' => return Some((name, characters.as_str())),
+            '\\' => name.push(characters.next()?),
+            other => name.push(other),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -95,6 +139,29 @@ mod tests {
     #[test]
     fn a_text_without_an_end_is_not_read() {
         assert!(matches!(Manifest::parse(b"bivalve-modules/1; Gate: a;"), Manifest::Unknown(_)));
+    }
+
+    #[test]
+    fn a_name_in_quotation_marks_may_have_every_sign() {
+        let manifest = Manifest::parse(
+            "bivalve-modules/1; \"a;b:c\" ; \"say \\\"hi\\\"\\\\\": e; \"\u{e9}\"\0".as_bytes(),
+        );
+        let modules: Vec<_> = manifest.modules().iter().map(|m| (m.name.as_str(), m.events.len())).collect();
+        assert_eq!(modules, [("a;b:c", 0), ("say \"hi\"\\", 1), ("\u{e9}", 0)]);
+    }
+
+    #[test]
+    fn a_damaged_name_in_quotation_marks_is_not_guessed_at() {
+        for text in [
+            &b"bivalve-modules/1; \"Gate;\0"[..],
+            b"bivalve-modules/1; \"\";\0",
+            b"bivalve-modules/1; \"a\" b;\0",
+            b"bivalve-modules/1; \"a\\\0",
+            b"bivalve-modules/1; \"a\x07\";\0",
+            b"bivalve-modules/1; \"\xff\";\0",
+        ] {
+            assert!(matches!(Manifest::parse(text), Manifest::Unknown(_)), "{text:?}");
+        }
     }
 
     #[test]

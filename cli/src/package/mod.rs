@@ -14,7 +14,8 @@ use sha2::{Digest, Sha256};
 pub use names::{BadName, Handler, Name, Site};
 
 use crate::doctor::{Library, Report};
-use crate::image::{Format, Image, Manifest};
+use crate::image::{Declared, Format, Image, Manifest};
+use crate::text::printable;
 use text::{fill, for_windows, powershell};
 
 const INSTALL: &str = include_str!("templates/install.ps1");
@@ -28,7 +29,7 @@ const VERSION: usize = 12;
 /// What is to be installed.
 #[derive(Debug, Clone, Default)]
 pub struct Package {
-    /// The names under which IIS registers the DLL.
+    /// The names under which IIS registers the DLL. Without any, all that the DLL says it registers under.
     pub names: Vec<Name>,
     /// The sites that the scripts enable the modules for, unless they are told others.
     pub sites: Vec<Site>,
@@ -78,18 +79,35 @@ impl Package {
         let Some(condition) = condition else {
             return Err(PackageError("nothing was packed: IIS loads Windows DLLs, and this is none".into()));
         };
-        self.check(image)?;
+        let package = self.named(image)?;
+        package.check(image)?;
         let name = file_name(dll)?;
         let mut libraries = vec![(name.clone(), bytes.to_vec())];
         libraries.extend(companions(dll, image)?);
-        let files = self.texts(&name, &libraries, image, condition);
+        let files = package.texts(&name, &libraries, image, condition);
         Ok(Files(libraries.into_iter().chain(files).collect()))
     }
 
-    fn check(&self, image: &Image) -> Result<(), PackageError> {
-        if self.names.is_empty() {
-            return Err(PackageError("a package needs the name of a module".into()));
+    /// With the names that the DLL says, where none is given.
+    fn named(&self, image: &Image) -> Result<Self, PackageError> {
+        if !self.names.is_empty() {
+            return Ok(self.clone());
         }
+        let names = declared(image).iter().filter(|module| !module.is_any()).map(|module| {
+            module.name.parse().map_err(|error| {
+                PackageError(format!("the DLL registers a name that scripts cannot carry: {error}"))
+            })
+        });
+        let names = names.collect::<Result<Vec<_>, _>>()?;
+        if names.is_empty() {
+            return Err(PackageError(
+                "a package needs the name of a module, and the DLL says none: add --name".into(),
+            ));
+        }
+        Ok(Self { names, ..self.clone() })
+    }
+
+    fn check(&self, image: &Image) -> Result<(), PackageError> {
         // IIS compares names without case.
         let same = |a: &Name, b: &Name| a.as_str().eq_ignore_ascii_case(b.as_str());
         for (index, name) in self.names.iter().enumerate() {
@@ -108,10 +126,11 @@ impl Package {
                 return Err(PackageError(format!("handler {} is there twice", handler.name().as_str())));
             }
         }
-        let declared = image.manifest.as_ref().map(Manifest::modules).unwrap_or_default();
-        let known = |name: &&Name| declared.iter().any(|module| module.name == name.as_str());
+        let declared = declared(image);
+        let known =
+            |name: &&Name| declared.iter().any(|module| module.is_any() || module.name == name.as_str());
         if let Some(unknown) = self.names.iter().find(|name| !declared.is_empty() && !known(name)) {
-            let declared: Vec<_> = declared.iter().map(|module| module.name.as_str()).collect();
+            let declared: Vec<_> = declared.iter().map(|module| printable(module.name.as_bytes())).collect();
             return Err(PackageError(format!(
                 "the DLL does not register {}: its modules are {}. A RegisterModule that fails ends every worker process",
                 unknown.as_str(),
@@ -221,6 +240,11 @@ impl Files {
         let names = self.iter().map(|(name, _)| name.to_owned()).collect();
         Ok(Written { folder: folder.to_path_buf(), names })
     }
+}
+
+/// What the DLL says of itself.
+fn declared(image: &Image) -> &[Declared] {
+    image.manifest.as_ref().map(Manifest::modules).unwrap_or_default()
 }
 
 /// The DLL's own name, which goes into scripts, configuration and a folder's name.
