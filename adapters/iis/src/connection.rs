@@ -88,7 +88,7 @@ impl IHttpStoredContextImpl for Watch {
     unsafe fn cleanup_stored_context(this: *mut IHttpStoredContext) {
         // SAFETY: the container gives back, once, what `client_of` made with `Box::into_raw`.
         let watch = unsafe { Box::from_raw(this.cast::<Self>()) };
-        crate::contain::contained("CleanupStoredContext", (), || {
+        crate::contain::contained("IHttpConnectionStoredContext::CleanupStoredContext", (), || {
             watch.client.disconnected();
             drop(watch);
         });
@@ -99,7 +99,9 @@ impl IHttpConnectionStoredContextImpl for Watch {
     unsafe fn notify_disconnect(this: *mut IHttpConnectionStoredContext) {
         // SAFETY: IIS calls it before the clean-up, and until that has returned the object is alive.
         let client = Arc::clone(unsafe { &(*this.cast::<Self>()).client });
-        crate::contain::contained("NotifyDisconnect", (), || client.disconnected());
+        crate::contain::contained("IHttpConnectionStoredContext::NotifyDisconnect", (), || {
+            client.disconnected();
+        });
     }
 }
 

@@ -11,6 +11,7 @@ use bivalve_iis_sys::{
 };
 use http::StatusCode;
 
+use crate::contain::contained;
 use crate::{foreign, text};
 
 /// What IIS carries to the modules that asked for custom notifications. Those of this DLL find the value in it.
@@ -37,6 +38,7 @@ unsafe impl Send for Custom {}
 // SAFETY: as above.
 unsafe impl Sync for Custom {}
 
+static EMPTY: [u16; 1] = [0];
 static VTABLE: ICustomNotificationProviderVtbl = ICustomNotificationProviderVtbl::of::<Custom>();
 
 impl Custom {
@@ -100,15 +102,19 @@ impl Custom {
 
 impl IHttpEventProviderImpl for Custom {
     unsafe fn set_error_status(this: *mut IHttpEventProvider, error: HRESULT) {
-        // SAFETY: the provider is alive until the notification has come back.
-        let custom = unsafe { &*this.cast::<Self>() };
-        custom.lock().answer.get_or_insert(Answer::Status(error));
+        contained("ICustomNotificationProvider::SetErrorStatus", (), || {
+            // SAFETY: the provider is alive until the notification has come back.
+            let custom = unsafe { &*this.cast::<Self>() };
+            custom.lock().answer.get_or_insert(Answer::Status(error));
+        });
     }
 }
 
 impl ICustomNotificationProviderImpl for Custom {
     unsafe fn query_notification_type(this: *mut ICustomNotificationProvider) -> PCWSTR {
-        // SAFETY: the provider is alive until the notification has come back; the name does not change.
-        unsafe { (*this.cast::<Self>()).name.as_ptr() }
+        contained("ICustomNotificationProvider::QueryNotificationType", EMPTY.as_ptr(), || {
+            // SAFETY: the provider is alive until the notification has come back; the name does not change.
+            unsafe { (*this.cast::<Self>()).name.as_ptr() }
+        })
     }
 }

@@ -30,9 +30,9 @@ impl Factory {
     /// # Safety
     ///
     /// It was made by [`make`](Self::make), and nobody uses it any more.
-    pub(crate) unsafe fn free(factory: *mut IHttpModuleFactory) {
+    pub(crate) unsafe fn back(factory: *mut IHttpModuleFactory) -> Box<Self> {
         // SAFETY: as the caller says.
-        drop(unsafe { Box::from_raw(factory.cast::<Self>()) });
+        unsafe { Box::from_raw(factory.cast()) }
     }
 }
 
@@ -42,7 +42,7 @@ impl IHttpModuleFactoryImpl for Factory {
         module: *mut *mut CHttpModule,
         allocator: *mut IModuleAllocator,
     ) -> HRESULT {
-        contained("GetHttpModule", E_FAIL, || {
+        contained("IHttpModuleFactory::GetHttpModule", E_FAIL, || {
             // SAFETY: IIS keeps the factory until it terminates it.
             let exported = unsafe { &(*this.cast::<Self>()).exported };
             let size = u32::try_from(size_of::<Object>()).unwrap_or(u32::MAX);
@@ -62,6 +62,7 @@ impl IHttpModuleFactoryImpl for Factory {
 
     unsafe fn terminate(this: *mut IHttpModuleFactory) {
         // SAFETY: IIS calls it once, and nothing of the factory afterwards.
-        contained("Terminate", (), || unsafe { Self::free(this) });
+        let factory = unsafe { Self::back(this) };
+        contained("IHttpModuleFactory::Terminate", (), move || drop(factory));
     }
 }

@@ -82,6 +82,8 @@ mod custom;
 mod declared;
 mod entry;
 mod factory;
+#[doc(hidden)]
+pub mod faults;
 mod file;
 mod foreign;
 mod host;

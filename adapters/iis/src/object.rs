@@ -91,6 +91,16 @@ impl Drop for Object {
     }
 }
 
+/// An object at its end: gone when this is dropped, whatever happens before.
+struct Ending(*mut Object);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        // SAFETY: IIS disposes of it once, last of all; the memory is the allocator's, which frees it.
+        unsafe { std::ptr::drop_in_place(self.0) };
+    }
+}
+
 /// # Safety
 ///
 /// IIS has called a notification of an [`Object`] with these.
@@ -104,7 +114,7 @@ unsafe fn notified<P>(
     let event = if is_post { Event::post(notification) } else { Some(Event::of(notification)) };
     let Some(event) = event else { return REQUEST_NOTIFICATION_STATUS::CONTINUE };
     let mut answered = None;
-    contained("a notification", (), || {
+    contained(format_args!("CHttpModule::On{event}"), (), || {
         // SAFETY: IIS keeps the object until `Dispose`, which follows every notification, and never writes to it.
         let object = unsafe { &*this.cast::<Object>() };
         // SAFETY: context and provider are alive until the notification has been answered.
@@ -175,7 +185,7 @@ impl CHttpModuleImpl for Object {
         let event = if is_post == 0 { Some(Event::of(notification)) } else { Event::post(notification) };
         let Some(event) = event else { return REQUEST_NOTIFICATION_STATUS::CONTINUE };
         let mut answered = None;
-        contained("OnAsyncCompletion", (), || {
+        contained("CHttpModule::OnAsyncCompletion", (), || {
             // SAFETY: IIS keeps the object until `Dispose`, and that comes after the answer to this notification.
             let object = unsafe { &*this.cast::<Object>() };
             // SAFETY: the completion is alive during this call.
@@ -186,13 +196,13 @@ impl CHttpModuleImpl for Object {
     }
 
     unsafe fn dispose(this: *mut CHttpModule) {
-        // SAFETY: IIS calls it once, last of all; the memory is the allocator's, which frees it.
-        contained("Dispose", (), || unsafe { std::ptr::drop_in_place(this.cast::<Object>()) });
+        let ending = Ending(this.cast());
+        contained("CHttpModule::Dispose", (), move || drop(ending));
     }
 
     unsafe fn destructor(_: *mut CHttpModule, _: u32) -> *mut c_void {
         // Only `Dispose` of C++ calls it.
-        null_mut()
+        contained("CHttpModule::~CHttpModule", null_mut(), null_mut)
     }
 }
 

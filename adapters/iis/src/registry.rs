@@ -14,7 +14,7 @@ use bivalve_iis_sys::{IHttpResponse, IHttpResponse4};
 
 use crate::contain::contained;
 use crate::script_map::ScriptMap;
-use crate::{factory, pin, text};
+use crate::{factory, faults, pin, text};
 
 /// One module as IIS knows it.
 pub(crate) struct Exported {
@@ -89,11 +89,13 @@ pub unsafe fn register(
         // SAFETY: IIS keeps all of it alive during the call, and the server as long as the process.
         unsafe {
             let name = text::wide(IHttpModuleRegistrationInfo::get_name(info));
-            let Some(module) = choose(&name) else {
+            let name = faults::named(&name);
+            faults::reach(&"RegisterModule");
+            let Some(module) = choose(name) else {
                 tracing::error!(name, "this DLL exports no module of that name: correct globalModules");
                 return from_win32(ERROR_NOT_FOUND);
             };
-            let exported = add(&name, module, version, IHttpModuleRegistrationInfo::get_id(info), server);
+            let exported = add(name, module, version, IHttpModuleRegistrationInfo::get_id(info), server);
             announce(info, &exported)
         }
     })
@@ -149,7 +151,7 @@ unsafe fn announce(info: *mut IHttpModuleRegistrationInfo, exported: &Arc<Export
         unsafe { IHttpModuleRegistrationInfo::set_request_notifications(info, factory, notifications, post) };
     if !succeeded(result) {
         // SAFETY: IIS has not taken it over.
-        unsafe { factory::Factory::free(factory) };
+        drop(unsafe { factory::Factory::back(factory) });
         return result;
     }
     // SAFETY: as above.

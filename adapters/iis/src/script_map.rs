@@ -3,6 +3,7 @@
 use bivalve_iis_sys::types::{BOOL, PCSTR, PCWSTR};
 use bivalve_iis_sys::{IScriptMapInfo, IScriptMapInfoImpl, IScriptMapInfoVtbl};
 
+use crate::contain::contained;
 use crate::text;
 
 /// IIS's default for handlers, and ours.
@@ -48,40 +49,48 @@ unsafe fn said(text: &[u16], len: *mut u32) -> PCWSTR {
 
 impl IScriptMapInfoImpl for ScriptMap {
     unsafe fn get_path(_: *const IScriptMapInfo) -> PCWSTR {
-        STAR.as_ptr()
+        contained("IScriptMapInfo::GetPath", EMPTY.as_ptr(), || STAR.as_ptr())
     }
     unsafe fn get_allowed_verbs(_: *const IScriptMapInfo) -> PCSTR {
-        c"*".as_ptr().cast()
+        contained("IScriptMapInfo::GetAllowedVerbs", c"".as_ptr().cast(), || c"*".as_ptr().cast())
     }
     unsafe fn get_modules(this: *const IScriptMapInfo, len: *mut u32) -> PCWSTR {
-        // SAFETY: the module that has it lives as long as IIS has its factory, or the request's object.
-        unsafe { said(&(*this.cast::<Self>()).modules, len) }
+        contained("IScriptMapInfo::GetModules", EMPTY.as_ptr(), || {
+            // SAFETY: the module that has it lives as long as IIS has its factory, or the request's object.
+            unsafe { said(&(*this.cast::<Self>()).modules, len) }
+        })
     }
     unsafe fn get_script_processor(_: *const IScriptMapInfo, len: *mut u32) -> PCWSTR {
-        // SAFETY: IIS gives null or a place for the length.
-        unsafe { said(&EMPTY, len) }
+        contained("IScriptMapInfo::GetScriptProcessor", EMPTY.as_ptr(), || {
+            // SAFETY: IIS gives null or a place for the length.
+            unsafe { said(&EMPTY, len) }
+        })
     }
     unsafe fn get_managed_type(_: *const IScriptMapInfo, len: *mut u32) -> PCWSTR {
-        // SAFETY: IIS gives null or a place for the length.
-        unsafe { said(&EMPTY, len) }
+        contained("IScriptMapInfo::GetManagedType", EMPTY.as_ptr(), || {
+            // SAFETY: IIS gives null or a place for the length.
+            unsafe { said(&EMPTY, len) }
+        })
     }
     unsafe fn get_allow_path_info_for_script_mappings(_: *const IScriptMapInfo) -> BOOL {
-        1
+        contained("IScriptMapInfo::GetAllowPathInfoForScriptMappings", 0, || 1)
     }
     unsafe fn get_required_access(_: *const IScriptMapInfo) -> u32 {
-        0
+        contained("IScriptMapInfo::GetRequiredAccess", 0, || 0)
     }
     unsafe fn get_resource_type(_: *const IScriptMapInfo) -> u32 {
-        3
+        contained("IScriptMapInfo::GetResourceType", 0, || 3)
     }
     unsafe fn get_is_star_script_map(_: *const IScriptMapInfo) -> BOOL {
-        1
+        contained("IScriptMapInfo::GetIsStarScriptMap", 0, || 1)
     }
     unsafe fn get_response_buffer_limit(_: *const IScriptMapInfo) -> u32 {
-        RESPONSE_BUFFER_LIMIT
+        contained("IScriptMapInfo::GetResponseBufferLimit", 0, || RESPONSE_BUFFER_LIMIT)
     }
     unsafe fn get_name(this: *const IScriptMapInfo) -> PCWSTR {
-        // SAFETY: as for `get_modules`.
-        unsafe { (*this.cast::<Self>()).modules.as_ptr() }
+        contained("IScriptMapInfo::GetName", EMPTY.as_ptr(), || {
+            // SAFETY: as for `get_modules`.
+            unsafe { (*this.cast::<Self>()).modules.as_ptr() }
+        })
     }
 }

@@ -23,7 +23,7 @@ impl<T: Send + Sync + 'static> IHttpStoredContextImpl for Stored<T> {
     unsafe fn cleanup_stored_context(this: *mut IHttpStoredContext) {
         // SAFETY: the container gives back, once, what `stored` made with `Box::into_raw`.
         let stored = unsafe { Box::from_raw(this.cast::<Self>()) };
-        crate::contain::contained("CleanupStoredContext", (), || drop(stored));
+        crate::contain::contained("IHttpStoredContext::CleanupStoredContext", (), || drop(stored));
     }
 }
 

@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 use bivalve_core::{Event, Notification, User};
-use bivalve_iis_sys::hresult::{E_POINTER, S_OK};
+use bivalve_iis_sys::hresult::{E_FAIL, E_POINTER, S_OK};
 use bivalve_iis_sys::types::{BOOL, HANDLE, HRESULT, PCSTR, PCWSTR};
 use bivalve_iis_sys::{IAuthenticationProvider, IHttpUser, IHttpUserImpl, IHttpUserVtbl};
 
@@ -35,6 +35,15 @@ pub(crate) unsafe fn set(host: &IisHost, user: User) {
         tracing::warn!("IIS takes a user at AuthenticateRequest only: for other modules nothing has changed");
         return;
     }
+    // SAFETY: the provider is that of this notification, which has not been answered; IIS takes over the reference.
+    unsafe {
+        let provider = host.provider.cast::<IAuthenticationProvider>();
+        IAuthenticationProvider::set_user(provider, make(user));
+    }
+}
+
+/// A user with one reference, which is the caller's.
+pub(crate) fn make(user: User) -> *mut IHttpUser {
     let known = Box::new(Known {
         class: IHttpUser::new(&VTABLE),
         references: AtomicU32::new(1),
@@ -42,11 +51,7 @@ pub(crate) unsafe fn set(host: &IisHost, user: User) {
         kind: text::to_wide(user.authentication_type()),
         user,
     });
-    // SAFETY: the provider is that of this notification, which has not been answered; IIS takes over the reference.
-    unsafe {
-        let provider = host.provider.cast::<IAuthenticationProvider>();
-        IAuthenticationProvider::set_user(provider, Box::into_raw(known).cast());
-    }
+    Box::into_raw(known).cast()
 }
 
 /// The user that a module of this DLL has found out, roles and all.
@@ -69,50 +74,61 @@ unsafe fn known<'a>(this: *mut IHttpUser) -> &'a Known {
 
 impl IHttpUserImpl for Known {
     unsafe fn get_remote_user_name(this: *mut IHttpUser) -> PCWSTR {
-        // SAFETY: IIS has a reference.
-        unsafe { known(this) }.name.as_ptr()
+        contained("IHttpUser::GetRemoteUserName", EMPTY.as_ptr(), || {
+            // SAFETY: IIS has a reference.
+            unsafe { known(this) }.name.as_ptr()
+        })
     }
     unsafe fn get_user_name(this: *mut IHttpUser) -> PCWSTR {
-        // SAFETY: IIS has a reference.
-        unsafe { known(this) }.name.as_ptr()
+        contained("IHttpUser::GetUserName", EMPTY.as_ptr(), || {
+            // SAFETY: IIS has a reference.
+            unsafe { known(this) }.name.as_ptr()
+        })
     }
     unsafe fn get_authentication_type(this: *mut IHttpUser) -> PCWSTR {
-        // SAFETY: IIS has a reference.
-        unsafe { known(this) }.kind.as_ptr()
+        contained("IHttpUser::GetAuthenticationType", EMPTY.as_ptr(), || {
+            // SAFETY: IIS has a reference.
+            unsafe { known(this) }.kind.as_ptr()
+        })
     }
     unsafe fn get_password(_: *mut IHttpUser) -> PCWSTR {
-        EMPTY.as_ptr()
+        contained("IHttpUser::GetPassword", EMPTY.as_ptr(), || EMPTY.as_ptr())
     }
     unsafe fn get_impersonation_token(_: *mut IHttpUser) -> HANDLE {
-        std::ptr::null_mut()
+        contained("IHttpUser::GetImpersonationToken", std::ptr::null_mut(), std::ptr::null_mut)
     }
     unsafe fn get_primary_token(_: *mut IHttpUser) -> HANDLE {
-        std::ptr::null_mut()
+        contained("IHttpUser::GetPrimaryToken", std::ptr::null_mut(), std::ptr::null_mut)
     }
     unsafe fn reference_user(this: *mut IHttpUser) {
+        // The one slot without containment: nothing here can panic, and a reference that is not counted is worse.
         // SAFETY: IIS has a reference.
         unsafe { known(this) }.references.fetch_add(1, Ordering::Relaxed);
     }
     unsafe fn dereference_user(this: *mut IHttpUser) {
         // SAFETY: IIS has a reference, and gives it up.
-        if unsafe { known(this) }.references.fetch_sub(1, Ordering::Release) == 1 {
+        let last = unsafe { known(this) }.references.fetch_sub(1, Ordering::Release) == 1;
+        let user = last.then(|| {
             fence(Ordering::Acquire);
             // SAFETY: it was the last one of what `set` made.
-            contained("DereferenceUser", (), || drop(unsafe { Box::from_raw(this.cast::<Self>()) }));
-        }
+            unsafe { Box::from_raw(this.cast::<Self>()) }
+        });
+        contained("IHttpUser::DereferenceUser", (), move || drop(user));
     }
     unsafe fn supports_is_in_role(_: *mut IHttpUser) -> BOOL {
-        1
+        contained("IHttpUser::SupportsIsInRole", 0, || 1)
     }
     unsafe fn is_in_role(this: *mut IHttpUser, role: PCWSTR, is_in: *mut BOOL) -> HRESULT {
-        if is_in.is_null() {
-            return E_POINTER;
-        }
-        // SAFETY: IIS has a reference, the role is zero-terminated, and the answer may be written.
-        unsafe { *is_in = i32::from(known(this).user.is_in_role(&text::wide(role))) };
-        S_OK
+        contained("IHttpUser::IsInRole", E_FAIL, || {
+            if is_in.is_null() {
+                return E_POINTER;
+            }
+            // SAFETY: IIS has a reference, the role is zero-terminated, and the answer may be written.
+            unsafe { *is_in = i32::from(known(this).user.is_in_role(&text::wide(role))) };
+            S_OK
+        })
     }
     unsafe fn get_user_variable(_: *mut IHttpUser, _: PCSTR) -> *mut c_void {
-        std::ptr::null_mut()
+        contained("IHttpUser::GetUserVariable", std::ptr::null_mut(), std::ptr::null_mut)
     }
 }

@@ -68,6 +68,7 @@ use std::task::{Context as Task, Poll, Wake, Waker};
 use bivalve_iis_sys::codes::REQUEST_NOTIFICATION_STATUS;
 use bivalve_iis_sys::types::HRESULT;
 
+use crate::contain::discard;
 use crate::sync::{Condvar, Mutex, MutexGuard, ThreadId, current, lock, wait};
 
 /// How often one thread polls again for wakes that come while it polls.
@@ -364,11 +365,6 @@ impl<P: Port> Call<P> {
             self.port.resume_later(Arc::clone(self));
         }
     }
-}
-
-/// Drops what is a module's in part: its panic is nobody's.
-fn discard<T>(value: T) {
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
 }
 
 impl<P: Port> Wake for Call<P> {
