@@ -64,6 +64,15 @@ impl Command {
     pub(crate) fn spawned(&self, log: &Path) -> Result<Child> {
         let out = File::create(log)?;
         let err = out.try_clone()?;
+        self.started(out, err)
+    }
+
+    /// The same with each output in a file of its own.
+    pub(crate) fn spawned_apart(&self, out: &Path, err: &Path) -> Result<Child> {
+        self.started(File::create(out)?, File::create(err)?)
+    }
+
+    fn started(&self, out: File, err: File) -> Result<Child> {
         self.prepared().stdout(out).stderr(err).spawn().map_err(|error| self.not_started(&error))
     }
 

@@ -2,7 +2,7 @@
 //!
 //! `adapters/iis-cpp` declares the interfaces in the order of the header and leaves the slots to the compiler. What
 //! the Rust tables say is compared with what clang makes of that, for the three architectures of IIS; then each C++
-//! module runs in the C++ host under Wine, and what it did is compared with a file. So does a DLL of ours in Rust. The
+//! module runs in the C++ host under Wine, and what it did is compared with a file. So do our DLLs in Rust. The
 //! same C++ modules then run inside `bivalve-iis-host`, in each of its modes, and have to answer the same.
 
 mod cases;
@@ -26,8 +26,8 @@ const SOURCES: &str = "adapters/iis-cpp";
 /// The one that runs here comes first.
 const TARGETS: [&str; 3] = ["x86_64-pc-windows-msvc", "i686-pc-windows-msvc", "aarch64-pc-windows-msvc"];
 const LINKER: &str = "lld-link";
-/// The package whose DLL the C++ host drives.
-const RUST_MODULES: &str = "iis-modules";
+/// What makes the DLLs that the C++ host drives.
+const RUST_MODULES: &str = "--package iis-modules --package axum-in-iis --package same-on-both-module";
 
 /// What the step needs and this machine does not have.
 pub(crate) fn missing() -> Vec<&'static str> {
@@ -53,20 +53,14 @@ pub(crate) fn run(log: &mut String) -> Result<bool> {
         return Ok(false);
     }
     // Before Wine is started, whose server does not wait for a build; what the C++ modules do is told in any case.
-    let library = rust_modules(log)?;
+    let libraries = built(RUST_MODULES, log)?;
     let host = inside::build(log)?;
     let prefix = Prefix::ensure(&directory)?;
     let cases = crate::root().join(SOURCES).join("cases");
     let good = cases::run(&cases, None, &prefix, &directory, log)?;
-    let (Some(library), Some(host)) = (library, host) else { return Ok(false) };
+    let (Some(libraries), Some(host)) = (libraries, host) else { return Ok(false) };
     let good = inside::run(&host, &cases, &prefix, &directory, log)? && good;
-    Ok(cases::run(&cases.join("rust"), Some(&library), &prefix, &directory, log)? && good)
-}
-
-/// The example's DLL; `None` when it could not be built, and the log says why.
-fn rust_modules(log: &mut String) -> Result<Option<PathBuf>> {
-    let name = format!("{}.dll", RUST_MODULES.replace('-', "_"));
-    Ok(built(&format!("--package {RUST_MODULES}"), log)?.map(|directory| directory.join(name)))
+    Ok(cases::run(&cases.join("rust"), Some(&libraries), &prefix, &directory, log)? && good)
 }
 
 /// Builds what cargo is asked for, where the step `windows` builds, which has the standard library already; in which

@@ -2,7 +2,18 @@
 
 #include "context.hpp"
 
+static VOID *of_request(size_t bytes) {
+    return memory->take(bytes);
+}
+
+Context *Context::make(Context *from, PCSTR method, PCSTR url, DWORD url_count) {
+    memory = new Memory();
+    keeper = &of_request;
+    return new (memory->take(sizeof(Context))) Context(from, method, url, url_count);
+}
+
 VOID Context::IndicateCompletion(REQUEST_NOTIFICATION_STATUS status) {
+    const Turn turn;
     called("IHttpContext::IndicateCompletion", static_cast<ULONGLONG>(status));
     Event event = {};
     event.kind = Event::Indicated;
@@ -12,16 +23,20 @@ VOID Context::IndicateCompletion(REQUEST_NOTIFICATION_STATUS status) {
 }
 
 HRESULT Context::PostCompletion(DWORD bytes) {
+    const Turn turn;
     called("IHttpContext::PostCompletion", bytes);
+    if (has_event(this, true)) violation("a completion was posted twice");
     Event event = {};
     event.kind = Event::Completed;
     event.context = this;
     event.bytes = bytes;
+    event.posted = true;
     post(event);
     return S_OK;
 }
 
 HRESULT Context::PostCompletion(DWORD bytes, LPOVERLAPPED_COMPLETION_ROUTINE routine, VOID *argument) {
+    const Turn turn;
     called("IHttpContext3::PostCompletion", bytes);
     Event event = {};
     event.kind = Event::Called;
@@ -49,8 +64,9 @@ void Context::set_user(IHttpUser *to) {
 HRESULT Context::CloneContext(DWORD flags, IHttpContext **clone) {
     called("IHttpContext::CloneContext", flags);
     const HTTP_REQUEST &raw = request.raw;
-    Context *made = new Context(this, request.GetHttpMethod(), raw.pRawUrl, raw.RawUrlLength);
+    Context *made = make(this, request.GetHttpMethod(), raw.pRawUrl, raw.RawUrlLength);
     if ((flags & CLONE_FLAG_HEADERS) != 0) made->request.raw.Headers = raw.Headers;
+    memory = own;
     *clone = made;
     return S_OK;
 }
@@ -62,18 +78,21 @@ HRESULT Context::ExecuteRequest(BOOL async, IHttpContext *child, DWORD flags, IH
     made->executed = true;
     made->execute_flags = flags;
     made->user = as;
-    ++depth;
-    made->run();
-    --depth;
-    // The child writes to the same client, after what its parent has written.
-    response.body.put(made->response.body.text(), made->response.body.size());
-    return complete(this, TRUE, S_OK, 0, nullptr, pending);
+    return operate({this, TRUE, nullptr, pending, nullptr, nullptr}, [this, made, flags](DWORD *) {
+        ++here().depth;
+        made->run();
+        --here().depth;
+        // Without this the child writes to the same client, after what its parent has written.
+        if ((flags & EXECUTE_FLAG_BUFFER_RESPONSE) != 0) return S_OK;
+        return response.add(made->response.raw.pEntityChunks, made->response.raw.EntityChunkCount, false);
+    });
 }
 
 HRESULT Context::ReleaseClonedContext() {
     called("IHttpContext::ReleaseClonedContext");
-    // Its memory stays, so that a use after this is not a crash of the host.
-    return parent == nullptr ? E_FAIL : S_OK;
+    if (parent == nullptr) return E_FAIL;
+    end();
+    return S_OK;
 }
 
 PCWSTR Context::variable(PCSTR name) {
@@ -129,6 +148,6 @@ HRESULT Context::SetServerVariable(PCSTR name, PCWSTR value) {
     called("IHttpContext::SetServerVariable", name);
     Text text;
     text.put(value);
-    variables = new Variable{kept(name, length(name)), wide(text.text()), variables};
+    variables = new (keep(sizeof(Variable))) Variable{kept(name, length(name)), wide(text.text()), variables};
     return S_OK;
 }

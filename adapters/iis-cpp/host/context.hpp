@@ -19,7 +19,7 @@ inline Registered registered;
 
 class Allocator final : public IModuleAllocator {
 public:
-    VOID *AllocateMemory(DWORD bytes) override { return operator new(bytes); }
+    VOID *AllocateMemory(DWORD bytes) override { return keep(bytes); }
 };
 
 class Context final : public IHttpContext4 {
@@ -27,10 +27,17 @@ public:
     Context(Context *from, PCSTR method, PCSTR url, DWORD url_count)
         : request(this, method, url, url_count), response(this), parent(from) {}
 
+    // In memory of its own, which goes with it.
+    static Context *make(Context *from, PCSTR method, PCSTR url, DWORD url_count);
     // All events, to the end of the module's object.
     void run();
+    // Nobody may use it any more.
+    void end() { own->withdraw(); }
+    // Calls the module with a completion, and tells its answer. A thread of the pool says when it is about to, and is in
+    // the module without the turn.
+    REQUEST_NOTIFICATION_STATUS deliver(const Event *came, volatile bool *entered = nullptr);
     void raise_send_response(BOOL with_headers, BOOL more);
-    void raise_read_entity(VOID *buffer, DWORD data, DWORD size);
+    void raise_read_entity(class Entity &provider);
     void set_user(IHttpUser *user);
 
     IHttpSite *GetSite() override { return site; }
@@ -57,7 +64,7 @@ public:
     HRESULT GetServerVariable(PCSTR name, PCWSTR *value, DWORD *count) override;
     HRESULT GetServerVariable(PCSTR name, PCSTR *value, DWORD *count) override;
     HRESULT SetServerVariable(PCSTR name, PCWSTR value) override;
-    VOID *AllocateRequestMemory(DWORD bytes) override { return operator new(bytes); }
+    VOID *AllocateRequestMemory(DWORD bytes) override { return own->take(bytes); }
     IHttpUrlInfo *GetUrlInfo() override { return url_info; }
     IMetadataInfo *GetMetadata() override { return metadata; }
     PCWSTR GetPhysicalPath(DWORD *count) override {
@@ -89,8 +96,10 @@ public:
         return missing("IHttpContext::GetServerVarChanges");
     }
     HRESULT CancelIo() override {
-        // Nothing is ever under way here: an operation is done when it was called, and only tells it later.
+        // Most operations here are done when they are called, and only tell it later.
+        const Turn turn;
         called("IHttpContext::CancelIo");
+        if (unstick(this, HRESULT_FROM_WIN32(ERROR_OPERATION_ABORTED))) return S_OK;
         return HRESULT_FROM_WIN32(ERROR_INVALID_HANDLE);
     }
     HRESULT MapHandler(DWORD, PCWSTR, PCWSTR, PCSTR, IScriptMapInfo **map, BOOL) override {
@@ -110,10 +119,16 @@ public:
     Response response;
     Container container{"request"};
     HRESULT error = S_OK;
+    // Operations whose completion has not been delivered.
+    DWORD owed = 0;
+    // Those of them that a thread of the pool delivers, until the pipeline has heard the answer.
+    DWORD early = 0;
 
 private:
     REQUEST_NOTIFICATION_STATUS raise(DWORD event, bool post);
-    REQUEST_NOTIFICATION_STATUS wait(DWORD event, bool post, IHttpEventProvider *provider);
+    REQUEST_NOTIFICATION_STATUS wait();
+    // What an answer leaves behind.
+    void answered(REQUEST_NOTIFICATION_STATUS status);
     // Where a waiting one is not to be expected.
     void nested(PCSTR name, REQUEST_NOTIFICATION_STATUS status);
     CHttpModule *module();
@@ -126,11 +141,15 @@ private:
     };
 
     Context *parent;
+    Memory *own = memory;
     CHttpModule *instance = nullptr;
     Allocator allocator;
     IHttpUser *user = nullptr;
     Variable *variables = nullptr;
     DWORD current = 0;
+    // What the notification was called with that runs now.
+    bool current_post = false;
+    IHttpEventProvider *current_provider = nullptr;
     DWORD disabled = 0;
     DWORD disabled_post = 0;
     DWORD execute_flags = 0;

@@ -20,6 +20,8 @@ PCSTR known_name(DWORD id, bool request) {
 
 int known_id(PCSTR name, bool request) {
     const DWORD count = request ? HttpHeaderRequestMaximum : HttpHeaderResponseMaximum;
+    // IIS has no number for these where they are set by name.
+    if (!request && (same(name, "Server") || same(name, "Set-Cookie") || same(name, "WWW-Authenticate"))) return -1;
     for (DWORD id = 0; id < count; ++id) {
         if (same(known_name(id, request), name)) return static_cast<int>(id);
     }

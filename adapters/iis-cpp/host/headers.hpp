@@ -39,7 +39,7 @@ public:
         if (found == nullptr) {
             if (raw->UnknownHeaderCount == room) return E_OUTOFMEMORY;
             if (raw->pUnknownHeaders == nullptr) raw->pUnknownHeaders = static_cast<HTTP_UNKNOWN_HEADER *>(
-                    operator new(room * sizeof(HTTP_UNKNOWN_HEADER)));
+                    keep(room * sizeof(HTTP_UNKNOWN_HEADER)));
             found = &raw->pUnknownHeaders[raw->UnknownHeaderCount++];
             *found = {};
             found->pName = kept(name, length(name));

@@ -1,19 +1,29 @@
-// Completions: who may run when, and what a waiting request waits for.
-//
-// One thread at a time is inside the module or inside what a module called on it: it has the turn. The thread of the
-// pipeline gives it away only while a request waits, and the thread of the completion port takes it for each routine.
-// So a transcript is the same every time. Threads of the module's own (Rust has some) never need the turn: they post
-// a completion, which is under a lock of its own.
+// Operations and their completions.
 
 #pragma once
 
-#include "transcript.hpp"
+#include "memory.hpp"
 
 class Context;
 
+// How an operation goes that may wait, where its caller lets it.
+enum class Operations {
+    // It is done when the call returns, which says so.
+    Inline,
+    // It is done as well, but the completion comes later, on the thread of the pipeline.
+    Later,
+    // A thread of the pool does it when the notification waits, and raises on it what is nested.
+    Elsewhere,
+    // A thread of the pool does it at once, and is inside OnAsyncCompletion before the call returns.
+    Early,
+    // The first one is never done: it ends when it is cancelled, or when the client goes. The others are Later.
+    Stuck,
+};
+inline Operations operations = Operations::Inline;
+
 // What ends a wait.
 struct Event {
-    enum Kind { Completed, Called, Indicated } kind;
+    enum Kind { Completed, Called, Indicated, Answered } kind;
     Context *context;
     DWORD bytes;
     HRESULT status;
@@ -21,7 +31,12 @@ struct Event {
     PFN_ASYNC_COMPLETION callback;
     VOID *argument;
     LPOVERLAPPED_COMPLETION_ROUTINE routine;
+    // Of Indicated, and of Answered: the thread of the pool has called the module already.
     REQUEST_NOTIFICATION_STATUS result;
+    // By PostCompletion, of which only one may be on its way.
+    bool posted;
+    // Of an operation.
+    bool owed;
     Event *next;
 };
 
@@ -29,6 +44,37 @@ struct Event {
 void post(const Event &event);
 // Waits for the next event of this request; without the turn meanwhile.
 Event *next_event(Context *context);
-void take_turn();
+// Whether one was posted that nobody has waited for.
+bool has_event(const Context *context, bool posted_only);
 // Binds a handle to the port; the routine then runs on the port's thread.
 HRESULT associate(HANDLE handle, LPOVERLAPPED_COMPLETION_ROUTINE routine);
+
+// What the caller of an operation says of it.
+struct Operation {
+    Context *context;
+    BOOL async;
+    DWORD *done;
+    BOOL *pending;
+    PFN_ASYNC_COMPLETION callback;
+    VOID *argument;
+};
+
+// What there is to do. What it returns is the status, what it sets the number of bytes.
+struct Work {
+    virtual HRESULT run(DWORD *bytes) = 0;
+};
+template <class Closure> struct WorkOf final : Work {
+    explicit WorkOf(Closure from) : closure(from) {}
+    HRESULT run(DWORD *bytes) override { return closure(bytes); }
+    Closure closure;
+};
+
+HRESULT operate(const Operation &operation, Work *work);
+template <class Closure> HRESULT operate(const Operation &operation, Closure closure) {
+    return operate(operation, static_cast<Work *>(new WorkOf<Closure>(closure)));
+}
+
+// Ends the operation that is stuck; false when there is none.
+bool unstick(Context *context, HRESULT status);
+// Whether the call that has started it is still inside the host.
+bool is_starting(const Task *task);

@@ -31,6 +31,10 @@ static PCSTR told(REQUEST_NOTIFICATION_STATUS status) {
     return "-> another number than there is";
 }
 
+static void tell(REQUEST_NOTIFICATION_STATUS status) {
+    if (tell_waits || status != RQ_NOTIFICATION_PENDING) say(told(status));
+}
+
 CHttpModule *Context::module() {
     if (instance != nullptr) return instance;
     const HRESULT hr = registered.factory->GetHttpModule(&instance, &allocator);
@@ -80,12 +84,18 @@ static REQUEST_NOTIFICATION_STATUS call(CHttpModule *module, Context *context, D
 }
 
 REQUEST_NOTIFICATION_STATUS Context::raise(DWORD event, bool post) {
-    PlainProvider plain(this);
-    Authentication authentication(this);
-    MapHandlerEvent map_handler(this);
-    IHttpEventProvider *provider = &plain;
-    if (!post && event == RQ_AUTHENTICATE_REQUEST) provider = &authentication;
-    if (!post && event == RQ_MAP_REQUEST_HANDLER) provider = &map_handler;
+    // In the memory of the request, because a thread of the pool may use them until the answer is there.
+    IHttpEventProvider *provider = nullptr;
+    if (!post && event == RQ_AUTHENTICATE_REQUEST) {
+        provider = new (keep(sizeof(Authentication))) Authentication(this);
+    } else if (!post && event == RQ_MAP_REQUEST_HANDLER) {
+        provider = new (keep(sizeof(MapHandlerEvent))) MapHandlerEvent(this);
+    } else {
+        provider = new (keep(sizeof(PlainProvider))) PlainProvider(this);
+    }
+    current = event;
+    current_post = post;
+    current_provider = provider;
     CHttpModule *const to = module();
     PCSTR name = "";
     for (const Stage &stage : stages) {
@@ -93,62 +103,99 @@ REQUEST_NOTIFICATION_STATUS Context::raise(DWORD event, bool post) {
     }
     Text text;
     say(text.put(post ? "OnPost" : "On").put(name));
-    ++depth;
+    ++here().depth;
     REQUEST_NOTIFICATION_STATUS status = call(to, this, event, post, provider);
-    --depth;
-    say(told(status));
-    while (status == RQ_NOTIFICATION_PENDING) status = wait(event, post, provider);
+    --here().depth;
+    tell(status);
+    answered(status);
+    while (status == RQ_NOTIFICATION_PENDING) status = wait();
     return status;
 }
 
-REQUEST_NOTIFICATION_STATUS Context::wait(DWORD event, bool post, IHttpEventProvider *provider) {
+void Context::answered(REQUEST_NOTIFICATION_STATUS status) {
+    if (status != RQ_NOTIFICATION_PENDING && (owed > 0 || early > 0)) {
+        violation("the notification was answered while one of its operations was outstanding");
+    }
+    if (status != RQ_NOTIFICATION_PENDING && has_event(this, false)) {
+        violation("the notification was answered, and a completion is still to come");
+    }
+}
+
+REQUEST_NOTIFICATION_STATUS Context::wait() {
+    if (parent == nullptr) leaves(Leaving::WhilePending, this);
     Event *const came = next_event(this);
-    REQUEST_NOTIFICATION_STATUS status = RQ_NOTIFICATION_PENDING;
-    Completion info(came);
-    Text text;
-    switch (came->kind) {
-    case Event::Indicated:
+    REQUEST_NOTIFICATION_STATUS status = came->result;
+    if (came->kind == Event::Answered) {
+        --early;
+    } else if (came->kind == Event::Indicated) {
         // Real IIS runs the rest on the thread that indicates it. Which thread it is does not matter to these cases.
-        say("indicated");
-        status = came->result;
-        break;
-    case Event::Called:
-        say("completion callback");
-        ++depth;
-        if (came->routine != nullptr) {
-            came->routine(0, came->bytes, static_cast<LPOVERLAPPED>(came->argument));
-        } else {
-            status = came->callback(this, &info, came->argument);
-        }
-        --depth;
-        break;
-    case Event::Completed:
-        say(text.put("OnAsyncCompletion ").number(came->bytes).put(" ").hex(static_cast<DWORD>(came->status)));
-        ++depth;
-        status = module()->OnAsyncCompletion(this, event, post, provider, &info);
-        --depth;
-        break;
+        if (tell_waits) say("indicated");
+        tell(status);
+    } else {
+        status = deliver(came);
     }
     delete came;
-    say(told(status));
+    answered(status);
+    return status;
+}
+
+REQUEST_NOTIFICATION_STATUS Context::deliver(const Event *came, volatile bool *entered) {
+    Completion info(came);
+    Text text;
+    if (came->owed) --owed;
+    text.put("OnAsyncCompletion ").number(came->bytes).put(" ").hex(static_cast<DWORD>(came->status));
+    if (tell_waits) say(came->kind == Event::Called ? "completion callback" : text.text());
+    CHttpModule *const to = module();
+    ++here().depth;
+    if (entered != nullptr) {
+        ++early;
+        here().keeps = true;
+        give_turn();
+        *entered = true;
+    }
+    REQUEST_NOTIFICATION_STATUS status = RQ_NOTIFICATION_PENDING;
+    if (came->kind == Event::Completed) {
+        status = to->OnAsyncCompletion(this, current, current_post, current_provider, &info);
+    } else if (came->routine != nullptr) {
+        came->routine(0, came->bytes, static_cast<LPOVERLAPPED>(came->argument));
+    } else {
+        status = came->callback(this, &info, came->argument);
+    }
+    --here().depth;
+    if (entered == nullptr) {
+        tell(status);
+        return status;
+    }
+    {
+        // The last one in here: this thread keeps the turn.
+        const Turn turn;
+        tell(status);
+        Event answer = *came;
+        answer.kind = Event::Answered;
+        answer.result = status;
+        post(answer);
+    }
+    here().keeps = false;
+    give_turn();
     return status;
 }
 
 void Context::nested(PCSTR name, REQUEST_NOTIFICATION_STATUS status) {
-    --depth;
+    --here().depth;
     Text text;
     if (status != RQ_NOTIFICATION_CONTINUE) say(text.put(name).put(" ").put(told(status)));
 }
 
 void Context::run() {
     bool finished = false;
+    Memory *const before = memory;
+    memory = own;
     for (const Stage &stage : stages) {
         // These two come in any case, and cannot finish anything.
         const bool always = stage.event == RQ_LOG_REQUEST || stage.event == RQ_END_REQUEST;
         for (int post = 0; post < 2; ++post) {
             const DWORD mask = post ? registered.post_events & ~disabled_post : registered.events & ~disabled;
             if ((finished && !always) || (mask & stage.event) == 0) continue;
-            current = stage.event;
             const REQUEST_NOTIFICATION_STATUS status = raise(stage.event, post != 0);
             if (status == RQ_NOTIFICATION_FINISH_REQUEST && !always) finished = true;
         }
@@ -159,31 +206,34 @@ void Context::run() {
     // A child's response is the parent's to send.
     if (parent == nullptr) response.send(FALSE);
     if (instance != nullptr) {
+        if (parent == nullptr) leaves(Leaving::WhileDisposing, this);
         say("Dispose");
         instance->Dispose();
         instance = nullptr;
+        left();
     }
     container.clean_up();
     set_user(nullptr);
+    memory = before;
 }
 
 void Context::raise_send_response(BOOL with_headers, BOOL more) {
     if ((registered.events & RQ_SEND_RESPONSE) == 0) return;
     Sending provider(this, with_headers, more);
     say("OnSendResponse");
-    ++depth;
+    ++here().depth;
     nested("OnSendResponse", module()->OnSendResponse(this, &provider));
 }
 
-void Context::raise_read_entity(VOID *buffer, DWORD data, DWORD size) {
+void Context::raise_read_entity(Entity &provider) {
     if ((registered.events & RQ_READ_ENTITY) == 0) return;
-    Entity provider(this, buffer, data, size);
     say("OnReadEntity");
-    ++depth;
+    ++here().depth;
     nested("OnReadEntity", module()->OnReadEntity(this, &provider));
 }
 
 HRESULT Context::MapPath(PCWSTR url, PWSTR path, DWORD *bytes) {
+    const Turn turn;
     Text text;
     called("IHttpContext::MapPath", text.put(url).text());
     Text own;
@@ -195,7 +245,7 @@ HRESULT Context::MapPath(PCWSTR url, PWSTR path, DWORD *bytes) {
     MappedPath provider(this, url, ours);
     if ((registered.events & RQ_MAP_PATH) != 0) {
         say("OnMapPath");
-        ++depth;
+        ++here().depth;
         nested("OnMapPath", module()->OnMapPath(this, &provider));
     }
     const PCWSTR found = provider.GetPhysicalPath();
@@ -208,11 +258,13 @@ HRESULT Context::MapPath(PCWSTR url, PWSTR path, DWORD *bytes) {
 }
 
 HRESULT Context::NotifyCustomNotification(ICustomNotificationProvider *custom, BOOL *pending) {
+    const Turn turn;
     Text text;
     called("IHttpContext::NotifyCustomNotification", text.put(custom->QueryNotificationType()).text());
+    // It was never asynchronous here: whoever asks waits in the call.
     if ((registered.events & RQ_CUSTOM_NOTIFICATION) != 0) {
         say("OnCustomRequestNotification");
-        ++depth;
+        ++here().depth;
         nested("OnCustomRequestNotification", module()->OnCustomRequestNotification(this, custom));
     }
     if (pending != nullptr) *pending = FALSE;

@@ -45,7 +45,7 @@ public:
     HRESULT SetPhysicalPath(PCWSTR to, DWORD count) override {
         Text text;
         called("IMapPathProvider::SetPhysicalPath", text.put(to).text());
-        wchar_t *copy = static_cast<wchar_t *>(operator new((count + 1) * sizeof(wchar_t)));
+        wchar_t *copy = static_cast<wchar_t *>(keep((count + 1) * sizeof(wchar_t)));
         for (DWORD i = 0; i < count; ++i) copy[i] = to[i];
         path = copy;
         return S_OK;
@@ -89,9 +89,13 @@ public:
         *to_data = data;
         *to_size = size;
     }
-    VOID SetEntity(PVOID, DWORD, DWORD) override { missing("IReadEntityProvider::SetEntity"); }
+    VOID SetEntity(PVOID to, DWORD to_data, DWORD to_size) override {
+        called("IReadEntityProvider::SetEntity", to_data);
+        buffer = to;
+        data = to_data;
+        size = to_size;
+    }
 
-private:
     VOID *buffer;
     DWORD data;
     DWORD size;

@@ -1,30 +1,9 @@
 // The request: its URL in both forms, and its body, what was inserted first.
 
 #include "request.hpp"
-#include "context.hpp"
+#include "provider.hpp"
 
 static const PCSTR verbs[] = {"", "", "", "OPTIONS", "GET", "HEAD", "POST", "PUT", "DELETE", "TRACE"};
-
-HRESULT complete(Context *context, BOOL async, HRESULT hr, DWORD bytes, DWORD *done, BOOL *pending,
-                 PFN_ASYNC_COMPLETION callback, VOID *argument) {
-    // A call that failed at once has no completion, and neither has the end of a body.
-    if (FAILED(hr) || !async || (!always_later && pending != nullptr)) {
-        if (done != nullptr) *done = bytes;
-        if (pending != nullptr) *pending = FALSE;
-        return hr;
-    }
-    // Without a place to say that it is done already, a completion always comes.
-    if (pending != nullptr) *pending = TRUE;
-    Event event = {};
-    event.kind = callback == nullptr ? Event::Completed : Event::Called;
-    event.context = context;
-    event.bytes = bytes;
-    event.status = hr;
-    event.callback = callback;
-    event.argument = argument;
-    post(event);
-    return S_OK;
-}
 
 Request::Request(Context *owner, PCSTR verb, PCSTR url, DWORD url_count)
     : headers(&raw.Headers, true), context(owner) {
@@ -103,15 +82,23 @@ HRESULT Request::InsertEntityBody(VOID *buffer, DWORD size) {
 
 HRESULT Request::read(VOID *buffer, DWORD size, BOOL async, DWORD *received, BOOL *pending,
                       PFN_ASYNC_COMPLETION callback, VOID *argument) {
-    DWORD count = GetRemainingEntityBytes();
-    if (count == 0) {
+    const Turn turn;
+    // The end of a body has no completion.
+    if (left() == 0) {
+        at_end = true;
         if (received != nullptr) *received = 0;
         if (pending != nullptr) *pending = FALSE;
         return HRESULT_FROM_WIN32(ERROR_HANDLE_EOF);
     }
+    return operate({context, async, received, pending, callback, argument},
+                   [this, buffer, size](DWORD *bytes) { return take(buffer, size, bytes); });
+}
+
+HRESULT Request::take(VOID *buffer, DWORD size, DWORD *received) {
+    if (connection != nullptr && !connection->connected) return HRESULT_FROM_WIN32(ERROR_CONNECTION_INVALID);
     const char *from = inserted_left > 0 ? inserted : body.text() + at;
-    const DWORD left = inserted_left > 0 ? inserted_left : count;
-    count = left < size ? left : size;
+    DWORD count = inserted_left > 0 ? inserted_left : body.size() - at;
+    if (count > size) count = size;
     for (DWORD i = 0; i < count; ++i) static_cast<char *>(buffer)[i] = from[i];
     if (inserted_left > 0) {
         inserted += count;
@@ -119,6 +106,15 @@ HRESULT Request::read(VOID *buffer, DWORD size, BOOL async, DWORD *received, BOO
     } else {
         at += count;
     }
-    context->raise_read_entity(buffer, count, size);
-    return complete(context, async, S_OK, count, received, pending, callback, argument);
+    Entity provider(context, buffer, count, size);
+    context->raise_read_entity(provider);
+    // A module may have put another buffer there; what does not fit is left out, and told.
+    if (provider.data > size) violation("a module made more of a body than the reader has room for");
+    count = provider.data < size ? provider.data : size;
+    const char *const changed = static_cast<const char *>(provider.buffer);
+    if (changed != buffer) {
+        for (DWORD i = 0; i < count; ++i) static_cast<char *>(buffer)[i] = changed[i];
+    }
+    *received = count;
+    return S_OK;
 }

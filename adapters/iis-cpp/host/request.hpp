@@ -5,12 +5,8 @@
 #include "headers.hpp"
 #include "machine.hpp"
 
-// How the operations of this host complete when they may wait: at once, or always later.
-inline bool always_later = false;
-
-// What fAsync leads to, the same for all operations.
-HRESULT complete(Context *context, BOOL async, HRESULT hr, DWORD bytes, DWORD *done, BOOL *pending,
-                 PFN_ASYNC_COMPLETION callback = nullptr, VOID *argument = nullptr);
+// Whether the length of the body is announced; a chunked one has none.
+inline bool has_length = true;
 
 class Request final : public IHttpRequest4 {
 public:
@@ -55,7 +51,10 @@ public:
         return read(buffer, size, async, received, pending, nullptr, nullptr);
     }
     HRESULT InsertEntityBody(VOID *buffer, DWORD size) override;
-    DWORD GetRemainingEntityBytes() override { return inserted_left + body.size() - at; }
+    DWORD GetRemainingEntityBytes() override {
+        if (!has_length && !at_end) return INFINITE;
+        return left();
+    }
     VOID GetHttpVersion(USHORT *major, USHORT *minor) const override {
         *major = raw.Version.MajorVersion;
         *minor = raw.Version.MinorVersion;
@@ -87,12 +86,16 @@ public:
 private:
     HRESULT read(VOID *buffer, DWORD size, BOOL async, DWORD *received, BOOL *pending, PFN_ASYNC_COMPLETION callback,
                  VOID *argument);
+    HRESULT take(VOID *buffer, DWORD size, DWORD *received);
+    DWORD left() const { return inserted_left + body.size() - at; }
     void set_url(PCSTR url, DWORD count);
 
     Context *context;
     PCSTR method = nullptr;
     BOOL changed = FALSE;
     DWORD at = 0;
+    // A read has told that nothing follows.
+    bool at_end = false;
     const char *inserted = nullptr;
     DWORD inserted_left = 0;
     SOCKADDR_IN local = {};

@@ -62,19 +62,22 @@ public:
     VOID Clear() override;
     VOID ClearHeaders() override { headers.clear(HttpHeaderResponseMaximum); }
     VOID SetNeedDisconnect() override { called("IHttpResponse::SetNeedDisconnect"); }
-    VOID ResetConnection() override { called("IHttpResponse::ResetConnection"); }
+    VOID ResetConnection() override {
+        called("IHttpResponse::ResetConnection");
+        reset = TRUE;
+    }
     VOID DisableKernelCache(ULONG) override {}
     BOOL GetKernelCacheEnabled() const override { return FALSE; }
     VOID SuppressHeaders() override { suppressed = TRUE; }
     BOOL GetHeadersSuppressed() const override { return suppressed; }
     HRESULT Flush(BOOL async, BOOL more, DWORD *sent, BOOL *pending) override {
         called("IHttpResponse::Flush", more ? "more follows" : "the end");
-        return complete(context, async, send(more), 0, sent, pending);
+        return flush(async, more, sent, pending, nullptr, nullptr);
     }
     HRESULT Redirect(PCSTR url, BOOL, BOOL) override;
     HRESULT WriteEntityChunkByReference(HTTP_DATA_CHUNK *chunk, LONG) override {
         called("IHttpResponse::WriteEntityChunkByReference");
-        return add(chunk, 1);
+        return add(chunk, 1, true);
     }
     HRESULT WriteEntityChunks(HTTP_DATA_CHUNK *chunks, DWORD count, BOOL async, BOOL more, DWORD *sent,
                               BOOL *pending) override {
@@ -108,39 +111,52 @@ public:
     HRESULT Flush(BOOL async, BOOL more, PFN_ASYNC_COMPLETION callback, VOID *argument, DWORD *sent,
                   BOOL *pending) override {
         called("IHttpResponse2::Flush", more ? "more follows" : "the end");
-        return complete(context, async, send(more), 0, sent, pending, callback, argument);
+        return flush(async, more, sent, pending, callback, argument);
     }
     HRESULT PushPromise(PCSTR, PCWSTR, PCWSTR, DWORD, PCSTR *, PCSTR *) override {
         return HRESULT_FROM_WIN32(ERROR_NOT_SUPPORTED);
     }
-    HRESULT DeleteTrailer(PCSTR) override { return missing("IHttpResponse4::DeleteTrailer"); }
-    PCSTR GetTrailer(PCSTR, USHORT *) const override { return nullptr; }
+    HRESULT DeleteTrailer(PCSTR name) override {
+        called("IHttpResponse4::DeleteTrailer", name);
+        return trailers.remove(name);
+    }
+    PCSTR GetTrailer(PCSTR name, USHORT *count) const override {
+        called("IHttpResponse4::GetTrailer", name);
+        return trailers.get(name, count);
+    }
     VOID ResetStream(ULONG) override { called("IHttpResponse4::ResetStream"); }
     VOID SetNeedGoAway() override {}
-    HRESULT SetTrailer(PCSTR name, PCSTR, USHORT, BOOL) override {
+    HRESULT SetTrailer(PCSTR name, PCSTR value, USHORT count, BOOL replace) override {
         called("IHttpResponse4::SetTrailer", name);
-        return S_OK;
+        return trailers.set(name, value, count, replace);
     }
 
     // Sends what there is; raises SendResponse before.
     HRESULT send(BOOL more);
-    // Copies what the chunks are of.
-    HRESULT add(const HTTP_DATA_CHUNK *chunks, DWORD count);
+    // Shows them in the raw response, with copies of the memory that they are of.
+    HRESULT add(const HTTP_DATA_CHUNK *chunks, DWORD count, bool by_reference);
 
     HTTP_RESPONSE raw = {};
     Headers<HTTP_RESPONSE_HEADERS> headers;
-    // Written and not yet sent.
-    Text body;
     // Sent: the status line and the headers, then the body.
     Text wire;
     BOOL headers_sent = FALSE;
     BOOL ended = FALSE;
+    BOOL reset = FALSE;
 
 private:
+    HRESULT flush(BOOL async, BOOL more, DWORD *sent, BOOL *pending, PFN_ASYNC_COMPLETION callback, VOID *argument);
     HRESULT write(HTTP_DATA_CHUNK *chunks, DWORD count, BOOL async, BOOL more, DWORD *sent, BOOL *pending,
                   PFN_ASYNC_COMPLETION callback, VOID *argument);
 
+    // What the chunks say that were written and not yet sent.
+    void gather(Text &text) const;
+
+    // How many chunks there is room for.
+    USHORT room = 0;
     Context *context;
+    HTTP_RESPONSE_HEADERS raw_trailers = {};
+    Headers<HTTP_RESPONSE_HEADERS> trailers;
     CachePolicy policy;
     USHORT sub_status = 0;
     HRESULT hr_error = S_OK;

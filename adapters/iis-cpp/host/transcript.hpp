@@ -2,13 +2,16 @@
 
 #pragma once
 
-#include "../support/text.hpp"
+#include "turn.hpp"
 
 // Whether the calls that a module makes are told, or only what came of them: of a module in Rust, the former is its own
 // business.
 inline bool tell_calls = true;
-// The calls of the thread that has the turn; see machine.hpp.
-inline DWORD depth = 0;
+// Whether it is told that a notification waits, and what ends it: whether a module that waits for a thread of its own
+// has to wait at all is a matter of time. Without, nothing is indented: who calls is another such matter.
+inline bool tell_waits = true;
+// What leaves, and when.
+inline bool tell_sends = false;
 
 inline void print(const Text &text) {
     DWORD written = 0;
@@ -16,8 +19,10 @@ inline void print(const Text &text) {
 }
 
 inline void say(const Text &line) {
+    const Turn turn;
     Text text;
-    for (DWORD i = 0; i < depth; ++i) text.put("  ");
+    if (tell_waits && here().label != nullptr) text.put(here().label);
+    for (DWORD i = 0; tell_waits && i < here().depth; ++i) text.put("  ");
     print(text.put(line.text()).put("\n"));
 }
 
@@ -39,6 +44,12 @@ inline void called(PCSTR method, ULONGLONG number) {
     if (tell_calls) say(text.put(method).put(" ").number(number));
 }
 
+// A rule of the interfaces was broken. That is told in any case, at once and without the turn.
+inline void violation(PCSTR what) {
+    Text text;
+    print(text.put("VIOLATION: ").put(what).put("\n"));
+}
+
 // A method that this host does not have. That is told in any case: the answer may be wrong.
 template <class Result = HRESULT> Result missing(PCSTR method) {
     Text text;
@@ -56,8 +67,7 @@ template <> inline void missing<void>(PCSTR method) {
 
 [[noreturn]] inline void die(PCSTR what) {
     Text text;
-    depth = 0;
-    say(text.put("host: ").put(what).put(", error ").number(GetLastError()));
+    print(text.put("host: ").put(what).put(", error ").number(GetLastError()).put("\n"));
     ExitProcess(2);
     for (;;) {
     }

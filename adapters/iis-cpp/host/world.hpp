@@ -27,6 +27,10 @@ public:
     HRESULT SetConnectionModuleContext(IHttpConnectionStoredContext *context, HTTP_MODULE_ID id) override {
         return SetModuleContext(context, id);
     }
+    // The client has gone. On a connection everything that is stored is told.
+    void disconnect() {
+        for (DWORD i = 0; i < used; ++i) static_cast<IHttpConnectionStoredContext *>(stored[i])->NotifyDisconnect();
+    }
     // The owner goes.
     void clean_up() {
         for (DWORD i = 0; i < used; ++i) {
@@ -74,10 +78,11 @@ public:
 
 class Connection final : public IHttpConnection {
 public:
-    BOOL IsConnected() const override { return TRUE; }
+    BOOL IsConnected() const override { return connected; }
     VOID *AllocateMemory(DWORD bytes) override { return operator new(bytes); }
     IHttpConnectionModuleContextContainer *GetModuleContextContainer() override { return &container; }
     Container container{"connection"};
+    volatile BOOL connected = TRUE;
 };
 
 class UrlInfo final : public IHttpUrlInfo {
@@ -141,3 +146,13 @@ inline Metadata *metadata = nullptr;
 inline ScriptMap *script_map = nullptr;
 inline Trace *trace = nullptr;
 inline Named *named = nullptr;
+
+// When the client goes, of its own accord.
+enum class Leaving { Never, Before, WhilePending, WhileDisposing, After };
+inline Leaving leaving = Leaving::Never;
+
+// It goes now, if it is to go now: on a thread of its own, once, and what was stuck fails then. Only one that goes while
+// the module is disposing is not waited for.
+void leaves(Leaving when, Context *context);
+// Waits for that thread.
+void left();

@@ -56,6 +56,10 @@ public:
         if (value >= 10) number(value / 10);
         return add(static_cast<char>('0' + value % 10));
     }
+    Text &fill(char c, DWORD count) {
+        for (DWORD i = 0; i < count; ++i) add(c);
+        return *this;
+    }
     Text &hex(DWORD value) {
         put("0x");
         for (int shift = 28; shift >= 0; shift -= 4) add("0123456789abcdef"[(value >> shift) & 15]);
@@ -87,16 +91,23 @@ private:
     DWORD room = 0;
 };
 
-// A copy that nobody frees: hosts and modules here live for one request.
+// Where copies go that nobody frees; null, the heap. The host has those of a request in the memory of the request.
+inline void *(*keeper)(size_t bytes) = nullptr;
+
+inline void *keep(size_t bytes) {
+    return keeper == nullptr ? operator new(bytes) : keeper(bytes);
+}
+
+// A copy that nobody frees: modules here live for one request.
 inline PSTR kept(PCSTR text, DWORD count) {
-    char *copy = static_cast<char *>(operator new(count + 1));
+    char *copy = static_cast<char *>(keep(count + 1));
     for (DWORD i = 0; i < count; ++i) copy[i] = text[i];
     return copy;
 }
 
 inline PWSTR wide(PCSTR text) {
     const DWORD count = length(text);
-    wchar_t *copy = static_cast<wchar_t *>(operator new((count + 1) * sizeof(wchar_t)));
+    wchar_t *copy = static_cast<wchar_t *>(keep((count + 1) * sizeof(wchar_t)));
     for (DWORD i = 0; i < count; ++i) copy[i] = static_cast<unsigned char>(text[i]);
     return copy;
 }

@@ -14,6 +14,19 @@ struct CONDITION_VARIABLE {
 };
 
 #define INVALID_HANDLE_VALUE (reinterpret_cast<HANDLE>(~static_cast<ULONG_PTR>(0)))
+struct EXCEPTION_RECORD {
+    DWORD ExceptionCode;
+    DWORD ExceptionFlags;
+    EXCEPTION_RECORD *ExceptionRecord;
+    PVOID ExceptionAddress;
+    DWORD NumberParameters;
+    ULONG_PTR ExceptionInformation[15];
+};
+struct EXCEPTION_POINTERS {
+    EXCEPTION_RECORD *ExceptionRecord;
+    PVOID ContextRecord;
+};
+
 constexpr DWORD INFINITE = 0xFFFFFFFF;
 constexpr DWORD GENERIC_READ = 0x80000000;
 constexpr DWORD GENERIC_WRITE = 0x40000000;
@@ -21,6 +34,12 @@ constexpr DWORD FILE_SHARE_READ = 1;
 constexpr DWORD CREATE_ALWAYS = 2;
 constexpr DWORD OPEN_EXISTING = 3;
 constexpr DWORD FILE_FLAG_OVERLAPPED = 0x40000000;
+constexpr DWORD MEM_COMMIT = 0x1000;
+constexpr DWORD MEM_RESERVE = 0x2000;
+constexpr DWORD PAGE_NOACCESS = 1;
+constexpr DWORD PAGE_READWRITE = 4;
+constexpr DWORD EXCEPTION_ACCESS_VIOLATION = 0xC0000005;
+constexpr LONG EXCEPTION_CONTINUE_SEARCH = 0;
 constexpr DWORD STD_OUTPUT_HANDLE = static_cast<DWORD>(-11);
 
 IMPORTED HANDLE WINAPI GetProcessHeap();
@@ -51,7 +70,17 @@ IMPORTED VOID WINAPI ReleaseSRWLockExclusive(SRWLOCK *lock);
 IMPORTED BOOL WINAPI SleepConditionVariableSRW(CONDITION_VARIABLE *condition, SRWLOCK *lock, DWORD milliseconds,
                                                ULONG flags);
 IMPORTED VOID WINAPI WakeAllConditionVariable(CONDITION_VARIABLE *condition);
+IMPORTED DWORD WINAPI WaitForSingleObject(HANDLE handle, DWORD milliseconds);
+IMPORTED VOID WINAPI Sleep(DWORD milliseconds);
+IMPORTED DWORD WINAPI TlsAlloc();
+IMPORTED PVOID WINAPI TlsGetValue(DWORD index);
+IMPORTED BOOL WINAPI TlsSetValue(DWORD index, PVOID value);
+IMPORTED PVOID WINAPI VirtualAlloc(PVOID address, size_t bytes, DWORD how, DWORD protection);
+IMPORTED BOOL WINAPI VirtualProtect(PVOID address, size_t bytes, DWORD protection, DWORD *before);
+IMPORTED PVOID WINAPI AddVectoredExceptionHandler(ULONG first, LONG(WINAPI *handler)(EXCEPTION_POINTERS *));
 
 void *operator new(size_t bytes);
 void operator delete(void *memory);
 void operator delete(void *memory, size_t);
+// In memory that is there already.
+inline void *operator new(size_t, void *place) { return place; }

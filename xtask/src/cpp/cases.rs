@@ -1,7 +1,7 @@
 //! The cases: a request, a module, and what the C++ host is expected to tell of the two.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::Result;
@@ -10,11 +10,11 @@ use crate::windows::prefix::Prefix;
 /// For one request. A completion that never comes ends here.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Runs every `*.case` of a folder; `true` when each told what its `.expected` says. A library goes before the module
-/// that the case names.
+/// Runs every `*.case` of a folder; `true` when each told what its `.expected` says. The module that a case names is in
+/// `libraries`, or else beside the host.
 pub(super) fn run(
     folder: &Path,
-    library: Option<&Path>,
+    libraries: Option<&Path>,
     prefix: &Prefix,
     directory: &Path,
     log: &mut String,
@@ -27,18 +27,20 @@ pub(super) fn run(
         }
     }
     cases.sort();
-    let of = if library.is_some() { "Rust" } else { "C++" };
+    let of = if libraries.is_some() { "Rust" } else { "C++" };
     let mut failed = 0;
     for case in &cases {
         let name = case.file_stem().and_then(|name| name.to_str()).ok_or("a case without a name")?;
-        let told = directory.join(format!("{of}-{name}.told"));
+        let [told, errors] = ["told", "stderr"].map(|kind| directory.join(format!("{of}-{name}.{kind}")));
+        let library = libraries.map(|libraries| library_of(case, libraries)).transpose()?;
         let command = prefix
             .wine()
             .arg(directory.join("host.exe").display().to_string())
             .arg(case.display().to_string())
             .args(library.map(|library| library.display().to_string()))
             .within(directory);
-        let ended = prefix.finish(command.spawned(&told)?, LIMIT)?;
+        // Rust tells of its panics there, with addresses in it.
+        let ended = prefix.finish(command.spawned_apart(&told, &errors)?, LIMIT)?;
         let found = String::from_utf8_lossy(&fs::read(&told)?).replace('\r', "");
         let expected = fs::read_to_string(case.with_extension("expected")).unwrap_or_default();
         let wrong = match ended {
@@ -48,7 +50,9 @@ pub(super) fn run(
         };
         if let Some(wrong) = wrong {
             failed += 1;
-            log.push_str(&format!("FAILED: {name}: {wrong}; to repeat it: {command}\n{found}\n"));
+            let errors = fs::read_to_string(&errors).unwrap_or_default();
+            let errors: String = errors.lines().take(12).flat_map(|line| ["    ", line, "\n"]).collect();
+            log.push_str(&format!("FAILED: {name}: {wrong}; to repeat it: {command}\n{found}\n{errors}"));
         } else {
             log.push_str(&format!("ok: {name}\n"));
         }
@@ -59,6 +63,15 @@ pub(super) fn run(
         print!("{} cases of {of}  ", cases.len());
     }
     Ok(failed == 0 && !cases.is_empty())
+}
+
+/// The DLL of a case: that of a library, or of an example.
+fn library_of(case: &Path, libraries: &Path) -> Result<PathBuf> {
+    let text = fs::read_to_string(case)?;
+    let module = text.lines().find_map(|line| line.strip_prefix("module "));
+    let module = module.ok_or_else(|| format!("{} names no module", case.display()))?;
+    let library = libraries.join(module).with_extension("dll");
+    Ok(if library.exists() { library } else { libraries.join("examples").join(module).with_extension("dll") })
 }
 
 /// The first line that is another.
