@@ -3,8 +3,8 @@
 use std::fmt;
 use std::io;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::task::{self, Poll};
 use std::thread;
 
@@ -12,6 +12,7 @@ use bivalve_core::driver::{LeasePool, Usage};
 use bivalve_core::{Driver, Finished, Handle, Operation, OperationKey, Rejected, Resource};
 
 use crate::after::Garbage;
+use crate::pool::ThreadPool;
 use crate::shared::{Running, Shared};
 use crate::state::State;
 use crate::system::{self, Port};
@@ -76,6 +77,7 @@ pub struct Builder {
     threads: NonZeroUsize,
     lease_size: NonZeroUsize,
     lease_keep: usize,
+    pool: Option<Arc<dyn ThreadPool>>,
 }
 
 impl Default for Builder {
@@ -84,6 +86,7 @@ impl Default for Builder {
             threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             lease_size: NonZeroUsize::new(16 * 1024).unwrap_or(NonZeroUsize::MIN),
             lease_keep: 256,
+            pool: None,
         }
     }
 }
@@ -107,6 +110,15 @@ impl Builder {
         self
     }
 
+    /// Takes completions of files, pipes and sockets on the threads of this pool; wakers then run there as well. Calls that
+    /// succeed at once complete there too. What the driver posts itself ([`Post`](Operation::Post), a turn that is over, a
+    /// call that waits for the disk) and timers stay on threads of its own, of which [`threads`](Self::threads) may then be
+    /// one. By default there is no pool.
+    pub fn pool(mut self, pool: Arc<dyn ThreadPool>) -> Self {
+        self.pool = Some(pool);
+        self
+    }
+
     /// Makes the port and starts the threads.
     ///
     /// # Errors
@@ -114,7 +126,7 @@ impl Builder {
     /// When the system refuses a completion port or a thread.
     pub fn build(self) -> io::Result<IocpDriver> {
         let threads = self.threads.get();
-        let port = Port::new(u32::try_from(threads).unwrap_or(u32::MAX))?;
+        let port = Port::new(u32::try_from(threads).unwrap_or(u32::MAX), self.pool.clone())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         // From here on it shuts down when it is dropped, so that an error ends the threads that were started.
         let driver = self.over(port);
@@ -135,14 +147,17 @@ impl Builder {
     pub(crate) fn over(&self, port: Port) -> IocpDriver {
         let pool = LeasePool::new(self.lease_size.get(), self.lease_keep);
         let number = Handle::next_driver();
-        let state = State::new(number, self.threads.get(), Arc::clone(&pool));
-        IocpDriver { number, shared: Arc::new(Shared::new(port, pool, state)) }
+        let shared = Arc::new_cyclic(|shared| {
+            let state = State::new(number, self.threads.get(), Arc::clone(&pool), Weak::clone(shared));
+            Shared::new(port, pool, state)
+        });
+        IocpDriver { number, shared }
     }
 }
 
 impl Driver for IocpDriver {
     fn name(&self) -> &'static str {
-        "iocp"
+        self.shared.port.pool_name().unwrap_or("iocp")
     }
 
     fn associate(&self, resource: Resource) -> io::Result<Handle> {

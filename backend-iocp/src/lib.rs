@@ -38,6 +38,12 @@
 //! A call that succeeds at once completes on the thread that made it (`FILE_SKIP_COMPLETION_PORT_ON_SUCCESS`), where
 //! the socket's provider allows that; everything else through the port.
 //!
+//! # On the threads of another
+//!
+//! Inside a server that has a port and threads already, [`Builder::pool`] takes the completions there: a [`ThreadPool`] binds a
+//! handle and runs a routine for its packets. Each call then posts a packet. What the driver posts itself, calls that wait for
+//! the disk, and timers stay on its own threads.
+//!
 //! # Limits
 //!
 //! | what | limit | when it is reached |
@@ -77,6 +83,7 @@ mod driver;
 #[cfg(all(test, bivalve_loom))]
 mod models;
 mod packet;
+mod pool;
 mod record;
 mod sending;
 mod shared;
@@ -91,3 +98,4 @@ mod system;
 mod timers;
 
 pub use self::driver::{Builder, IocpDriver};
+pub use self::pool::{CompletionRoutine, ThreadPool};

@@ -26,7 +26,8 @@ use self::stand::{Stand, Task, assert_spent, block_on, model, outcome};
 use crate::IocpDriver;
 use crate::system::{Kernel, Manner, Supply};
 
-const PACKETS: Manner = Manner { skips: false, dawdles: false, leaks: false };
+const PACKETS: Manner = Manner { skips: false, dawdles: false, leaks: false, pooled: false };
+const POOLED: Manner = Manner { pooled: true, ..PACKETS };
 const SKIPS: Manner = Manner { skips: true, ..PACKETS };
 const DAWDLES: Manner = Manner { dawdles: true, ..PACKETS };
 const LEAKS: Manner = Manner { leaks: true, ..PACKETS };
@@ -90,6 +91,22 @@ fn cancelling(manner: Manner) {
 #[test]
 fn a_cancelled_receive_ends_once_with_its_buffer() {
     cancelling(PACKETS);
+}
+
+#[test]
+fn a_driver_that_is_dropped_outlives_its_last_packet_in_a_pool() {
+    model(|| {
+        let stand = Stand::new(1, POOLED);
+        let stream = stand.stream();
+        let key =
+            stand.driver.submit(Operation::Receive { handle: *stream, buffer: BytesMut::with_capacity(8) });
+        stand.driver.abandon(key.expect("it is a stream"));
+        let Stand { driver, kernel, threads, pool } = stand;
+        // The cancelled call's packet is on its way to the pool, and the driver's threads may be the first to end.
+        drop((stream, driver));
+        kernel.end_pool();
+        pool.into_iter().chain(threads).for_each(|thread| thread.join().expect("the thread ends"));
+    });
 }
 
 #[test]

@@ -3,10 +3,12 @@
 use std::ffi::c_void;
 use std::mem::offset_of;
 use std::ptr::{self, NonNull};
+use std::sync::{Arc, Weak};
 
 use bivalve_core::OperationKey;
 use windows_sys::Win32::System::IO::OVERLAPPED;
 
+use crate::shared::Shared;
 use crate::status::Landed;
 
 /// What `AcceptEx` wants for one address: the largest of TCP and 16 bytes of its own.
@@ -15,12 +17,15 @@ pub(crate) const ADDRESS_BYTES: u32 = 28 + 16;
 /// One for each system call in flight. Its address is its identity: the port hands it back.
 ///
 /// The kernel writes `overlapped` and `addresses` between the call and its completion packet. Nobody makes a
-/// reference to a record, only to its fields through the pointer, and only while the kernel does not have it.
+/// reference to a record, only to its fields through the pointer, and only while the kernel does not have it, but for
+/// `owner`, which nobody writes.
 #[repr(C)]
 struct Record {
     overlapped: OVERLAPPED,
     key: OperationKey,
     addresses: [u8; 2 * ADDRESS_BYTES as usize],
+    /// Whose arena it is of. Written once, before the kernel or another thread sees the record.
+    owner: Weak<Shared>,
 }
 
 // A packet carries a pointer to the OVERLAPPED, which has to be one to the record.
@@ -60,6 +65,14 @@ impl RecordRef {
         unsafe { (*self.0.as_ptr()).key }
     }
 
+    /// Whose threads are not the driver's finds the driver by this: `None` when it has ended.
+    pub(crate) fn owner(self) -> Option<Arc<Shared>> {
+        // SAFETY: the arena keeps the record, says who made this of a packet; the field was written before the record was
+        // given to anybody and is not written again, so that it may be read without the lock.
+        let owner = unsafe { &(*self.0.as_ptr()).owner };
+        owner.upgrade()
+    }
+
     /// What the kernel wrote. Only after the packet, or after a call that ended at once.
     pub(crate) fn landed(self) -> Landed {
         // SAFETY: the arena keeps the record, and the kernel is done with it.
@@ -96,14 +109,21 @@ impl RecordRef {
 #[derive(Debug, Default)]
 pub(crate) struct Records {
     free: Vec<RecordRef>,
+    owner: Weak<Shared>,
 }
 
 impl Records {
+    /// For a driver, or for nobody in a test of something else.
+    pub(crate) fn new(owner: Weak<Shared>) -> Self {
+        Self { free: Vec::new(), owner }
+    }
+
     /// A record for one call, at this offset of a file.
     pub(crate) fn take(&mut self, key: OperationKey, offset: u64) -> RecordRef {
         let record = self.free.pop().unwrap_or_else(|| {
             let overlapped = OVERLAPPED::default();
-            let record = Box::new(Record { overlapped, key, addresses: [0; _] });
+            let owner = Weak::clone(&self.owner);
+            let record = Box::new(Record { overlapped, key, addresses: [0; _], owner });
             RecordRef(NonNull::from(Box::leak(record)))
         });
         record.reset(key, offset);
@@ -131,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_record_is_used_again_and_starts_clean() {
-        let mut records = Records::default();
+        let mut records = Records::new(Weak::new());
         let first = records.take(OperationKey::new(1, 2), (7 << 32) | 9);
         // SAFETY: the arena keeps the record, and no kernel has it.
         let (low, high) = unsafe {

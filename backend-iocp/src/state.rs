@@ -38,12 +38,14 @@
 //!    ended. Then its slot has another generation, so that neither an old handle nor a late cancellation finds it.
 //! 8. A thread makes some calls in a row (`TURN`) for one lane, then it posts a packet (`hops`), so that those of others that
 //!    wait at the port come before the next.
-//! 9. Whatever of the caller's is to be woken, dropped or closed goes into [`After`], which runs without the lock.
+//! 9. With a pool, packets are taken on threads that the driver does not own. The record names its driver (`owner`); whoever takes
+//!    a packet holds the driver from before the packet is handled, since the count of calls holds it only until then.
+//! 10. Whatever of the caller's is to be woken, dropped or closed goes into [`After`], which runs without the lock.
 
 mod lead;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use bivalve_core::driver::{Direction, LeasePool, OperationTable, ResourceKind, Slots};
@@ -56,7 +58,7 @@ use crate::after::{After, Garbage};
 use crate::call::{Call, Issued, Outcome, Target};
 use crate::detail::{Detail, Pause, Phase};
 use crate::record::{RecordRef, Records};
-
+use crate::shared::Shared;
 use crate::timers::Timers;
 
 /// A call that is to be made, and for whom.
@@ -95,13 +97,13 @@ pub(crate) struct Entry {
 }
 
 impl State {
-    pub(crate) fn new(driver: u32, threads: usize, pool: Arc<LeasePool>) -> Self {
+    pub(crate) fn new(driver: u32, threads: usize, pool: Arc<LeasePool>, owner: Weak<Shared>) -> Self {
         Self {
             operations: OperationTable::default(),
             handles: Slots::default(),
             timers: Timers::default(),
             closed: false,
-            records: Records::default(),
+            records: Records::new(owner),
             pool,
             driver,
             calls: 0,
@@ -355,7 +357,7 @@ mod tests {
 
     #[test]
     fn a_packet_that_only_lets_others_have_their_turn_is_no_shutdown() {
-        let mut state = State::new(1, 1, LeasePool::new(64, 1));
+        let mut state = State::new(1, 1, LeasePool::new(64, 1), Weak::new());
         let kind = ResourceKind::Stream;
         let target = Target { raw: 0, kind, skips: true, waits: false, provider: None, v6: false };
         let file = tempfile::tempfile().expect("a file can be made");
@@ -379,7 +381,7 @@ mod tests {
 
     #[test]
     fn whoever_takes_a_posted_packet_leads_on() {
-        let mut state = State::new(1, 1, LeasePool::new(64, 1));
+        let mut state = State::new(1, 1, LeasePool::new(64, 1), Weak::new());
         let kind = ResourceKind::File;
         let target = Target { raw: 0, kind, skips: true, waits: true, provider: None, v6: false };
         let file = tempfile::tempfile().expect("a file can be made");

@@ -6,6 +6,7 @@ use windows_sys::Win32::Foundation::{
 };
 use windows_sys::Win32::Networking::WinSock::{WSAECONNABORTED, WSAECONNRESET, WSAENOBUFS};
 
+use crate::pool::Refused;
 use crate::system;
 
 /// How a system call ended: bytes, and a Win32 or Winsock code, 0 for success.
@@ -26,8 +27,8 @@ impl Landed {
 
     /// By the error's code; one without a code, which no system call returns, is as a generic failure.
     pub(crate) fn from_io_error(error: &std::io::Error) -> Self {
-        let code = error.raw_os_error().filter(|code| *code != 0);
-        Self::failure(code.map_or(u32::MAX, i32::cast_unsigned))
+        let code = error.raw_os_error().filter(|code| *code != 0).map(i32::cast_unsigned);
+        Self::failure(code.or_else(|| Refused::code(error)).unwrap_or(u32::MAX))
     }
 
     pub(crate) fn from_ntstatus(bytes: u32, status: NTSTATUS) -> Self {

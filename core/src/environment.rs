@@ -5,9 +5,10 @@ mod storage;
 
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub use self::connection::{ClientCertificate, Connection, ConnectionBuilder};
 pub use self::storage::AlreadyAssigned;
@@ -24,7 +25,7 @@ pub type BackgroundFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 #[derive(Clone)]
 pub struct Server {
     software: Arc<str>,
-    driver: Option<Arc<dyn Driver>>,
+    driver: Option<Source>,
     spawn: Option<Arc<dyn Fn(BackgroundFuture) + Send + Sync>>,
 }
 
@@ -45,7 +46,26 @@ impl Server {
     /// With a driver.
     #[must_use]
     pub fn with_driver(mut self, driver: Arc<dyn Driver>) -> Self {
-        self.driver = Some(driver);
+        self.driver = Some(Source::Given(driver));
+        self
+    }
+
+    /// With a driver that is made when somebody asks for one. It is asked again after a failure, never after a success;
+    /// what two threads make at once is one driver, and the other one is dropped.
+    ///
+    /// ```
+    /// # use bivalve_core::{Driver, Server, testing::{Completions, MemoryDriver}};
+    /// # use std::sync::Arc;
+    /// let server = Server::new().with_driver_on_demand(|| Ok(Arc::new(MemoryDriver::new(&Completions::default()))));
+    /// assert_eq!(server.driver()?.name(), "memory");
+    /// # Ok::<(), bivalve_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_driver_on_demand(
+        mut self,
+        make: impl Fn() -> io::Result<Arc<dyn Driver>> + Send + Sync + 'static,
+    ) -> Self {
+        self.driver = Some(Source::OnDemand(Arc::new((OnceLock::new(), Box::new(make)))));
         self
     }
 
@@ -66,16 +86,26 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Driver`](crate::ErrorKind::Driver) when the server was given none.
+    /// [`ErrorKind::Driver`](crate::ErrorKind::Driver) when the server was given none, or cannot make it now.
     ///
     /// IIS counterpart: `IHttpServer::AssociateWithThreadPool`.
     pub fn driver(&self) -> Result<&Arc<dyn Driver>> {
-        self.driver.as_ref().ok_or_else(|| {
-            crate::Error::framework(
+        match &self.driver {
+            Some(Source::Given(driver)) => Ok(driver),
+            Some(Source::OnDemand(made)) => {
+                let (made, make) = &**made;
+                if let Some(driver) = made.get() {
+                    return Ok(driver);
+                }
+                let driver =
+                    make().map_err(|error| crate::Error::framework(crate::ErrorKind::Driver, error))?;
+                Ok(made.get_or_init(|| driver))
+            }
+            None => Err(crate::Error::framework(
                 crate::ErrorKind::Driver,
                 "this server has no completion driver: give it one with Server::with_driver",
-            )
-        })
+            )),
+        }
     }
 
     /// Runs a future in the background. It is not tied to the request and may outlive it.
@@ -107,8 +137,26 @@ impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
             .field("software", &self.software)
-            .field("driver", &self.driver)
+            .field("driver", &self.driver.as_ref().and_then(Source::made))
             .finish_non_exhaustive()
+    }
+}
+
+/// Where a server has its driver from.
+#[derive(Clone)]
+enum Source {
+    Given(Arc<dyn Driver>),
+    OnDemand(Arc<(OnceLock<Arc<dyn Driver>>, MakeDriver)>),
+}
+
+type MakeDriver = Box<dyn Fn() -> io::Result<Arc<dyn Driver>> + Send + Sync>;
+
+impl Source {
+    fn made(&self) -> Option<&Arc<dyn Driver>> {
+        match self {
+            Self::Given(driver) => Some(driver),
+            Self::OnDemand(made) => made.0.get(),
+        }
     }
 }
 
@@ -261,5 +309,32 @@ impl ApplicationBuilder {
     #[must_use]
     pub fn build(self) -> Application {
         self.application
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Completions, MemoryDriver};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn a_driver_on_demand_is_made_once_and_after_a_failure_tried_again() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let server =
+            Server::new().with_driver_on_demand(move || match count.fetch_add(1, Ordering::Relaxed) {
+                0 => Err(io::Error::other("no threads are left")),
+                _ => Ok(Arc::new(MemoryDriver::new(&Completions::default()))),
+            });
+        assert_eq!(asked.load(Ordering::Relaxed), 0, "not before somebody asks");
+        let error = server.driver().expect_err("the first one fails");
+        assert_eq!(error.kind(), crate::ErrorKind::Driver);
+        assert!(error.to_string().contains("no threads are left"), "{error}");
+        // All clones have one driver.
+        let clone = server.clone();
+        let driver = server.driver().expect("the second one works");
+        assert!(Arc::ptr_eq(driver, clone.driver().expect("it is there")));
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
     }
 }

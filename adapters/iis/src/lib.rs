@@ -52,7 +52,8 @@
 //! # Limits
 //!
 //! - A child request runs as its parent's user, and its response is buffered by IIS.
-//! - No driver: [`Server::driver`](bivalve_core::Server::driver) fails, `AssociateWithThreadPool` is not used.
+//! - [`Server::driver`](bivalve_core::Server::driver): what it posts itself (`Post`, a call on a file that cannot be opened for
+//!   overlapped I/O) and timers run on two threads of the DLL, because `AssociateWithThreadPool` has no way to post.
 //! - No global notifications, no event log, no failed-request tracing: events go to `tracing`.
 //! - Trailers need the `IHttpResponse4` of newer versions; elsewhere they are left out, and traced.
 //! - Body chunks that IIS keeps in a form of its own (fragments of http.sys's cache) are not shown to modules. They leave
@@ -80,6 +81,7 @@ mod connection;
 mod contain;
 mod custom;
 mod declared;
+mod driver;
 mod entry;
 mod factory;
 #[doc(hidden)]

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bivalve_core::{Application, Module, Pipeline, Registration, Server, Site};
 use bivalve_iis_sys::{IHttpApplication, IHttpContext, IHttpSite};
 
-use crate::registry::{self, Exported};
-use crate::{runtime, stored, text};
+use crate::registry::{self, Dll, Exported};
+use crate::{driver, runtime, stored, text};
 
 /// One application of one site.
 pub(crate) struct Place {
@@ -16,13 +16,14 @@ pub(crate) struct Place {
     provisional: bool,
     /// All modules of this DLL. Made anew for one that was registered since.
     pipeline: Mutex<Arc<Pipeline>>,
+    dll: Dll,
 }
 
 impl Place {
-    fn new(site: Arc<Site>, application: Application, provisional: bool) -> Arc<Self> {
+    fn new(site: Arc<Site>, application: Application, provisional: bool, dll: Dll) -> Arc<Self> {
         let application = Arc::new(application);
-        let pipeline = Mutex::new(build(&site, &application));
-        Arc::new(Self { site, application, provisional, pipeline })
+        let pipeline = Mutex::new(build(&site, &application, dll));
+        Arc::new(Self { site, application, provisional, pipeline, dll })
     }
 
     /// Whether the application is to be asked for again.
@@ -34,7 +35,7 @@ impl Place {
     pub(crate) fn pipeline(&self, module: &Exported) -> Arc<Pipeline> {
         let mut pipeline = self.pipeline.lock().unwrap_or_else(PoisonError::into_inner);
         if !module.is_in(&pipeline) {
-            *pipeline = build(&self.site, &self.application);
+            *pipeline = build(&self.site, &self.application, self.dll);
         }
         Arc::clone(&pipeline)
     }
@@ -51,7 +52,7 @@ pub(crate) unsafe fn place_of(context: *mut IHttpContext, exported: &Exported) -
         let site = IHttpContext::get_site(context);
         let application = IHttpContext::get_application(context);
         if application.is_null() {
-            return Place::new(site_of(site, exported), Application::default(), true);
+            return Place::new(site_of(site, exported), Application::default(), true, exported.dll);
         }
         let container = IHttpApplication::get_module_context_container(application);
         stored::stored(container, exported.dll.id, || {
@@ -60,7 +61,7 @@ pub(crate) unsafe fn place_of(context: *mut IHttpContext, exported: &Exported) -
             // MACHINE/WEBROOT/APPHOST/Default Web Site/shop
             let url = path.splitn(5, '/').nth(4).unwrap_or_default();
             let built = Application::builder().url_path(url).root(root).build();
-            Place::new(site_of(site, exported), built, false)
+            Place::new(site_of(site, exported), built, false, exported.dll)
         })
     }
 }
@@ -81,8 +82,10 @@ unsafe fn site_of(site: *mut IHttpSite, exported: &Exported) -> Arc<Site> {
     }
 }
 
-fn build(site: &Arc<Site>, application: &Arc<Application>) -> Arc<Pipeline> {
-    let server = Server::new().with_spawn(|future| drop(runtime::handle().spawn(future)));
+fn build(site: &Arc<Site>, application: &Arc<Application>, dll: Dll) -> Arc<Pipeline> {
+    let server = Server::new()
+        .with_spawn(|future| drop(runtime::handle().spawn(future)))
+        .with_driver_on_demand(move || driver::of(dll));
     let mut builder =
         Pipeline::builder().server(server).site(Arc::clone(site)).application(Arc::clone(application));
     for (index, exported) in registry::all().into_iter().enumerate() {

@@ -118,7 +118,7 @@ fn add(
     let name = if known { format!("{name}#{}", modules.registered) } else { name.to_string() };
     let others: Vec<_> = modules.places.iter().filter_map(Weak::upgrade).collect();
     let first = others.iter().find(|exported| exported.dll.server == server && !server.is_null());
-    let dll = Dll { id: first.map_or(id, |exported| exported.dll.id), version, server };
+    let dll = Dll::new(first.map_or(id, |exported| exported.dll.id), version, server);
     let script_map = OnceLock::new();
     let exported = Arc::new(Exported { index, name: name.into(), module, registration, dll, script_map });
     if index == modules.places.len() {
@@ -235,6 +235,15 @@ fn alias(priority: Priority) -> PCWSTR {
 }
 
 impl Dll {
+    pub(crate) fn new(id: HTTP_MODULE_ID, version: u32, server: *mut IHttpServer) -> Self {
+        Self { id, version, server }
+    }
+
+    /// Null where IIS gave none.
+    pub(crate) fn server(self) -> *mut IHttpServer {
+        self.server
+    }
+
     /// The response with trailers; null where this IIS has none.
     pub(crate) fn response4(&self, response: *mut IHttpResponse) -> *mut IHttpResponse4 {
         let mut found: *mut c_void = std::ptr::null_mut();

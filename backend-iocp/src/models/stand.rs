@@ -60,6 +60,8 @@ pub(super) struct Stand {
     pub(super) driver: Arc<IocpDriver>,
     pub(super) kernel: Arc<Kernel>,
     pub(super) threads: Vec<JoinHandle<()>>,
+    /// Where completions come from, if not from the driver's threads.
+    pub(super) pool: Option<JoinHandle<()>>,
 }
 
 impl Stand {
@@ -71,7 +73,11 @@ impl Stand {
         let driver = Arc::new(IocpDriver::builder().threads(count).lease_size(size).over(port));
         let serve = |running: Running| move || running.shared().serve();
         let threads = (0..threads).map(|_| spawn(serve(Running::new(&driver.shared)))).collect();
-        Self { driver, kernel, threads }
+        let pool = manner.pooled.then(|| {
+            let kernel = Arc::clone(&kernel);
+            spawn(move || kernel.serve_pool())
+        });
+        Self { driver, kernel, threads, pool }
     }
 
     /// With the timers' thread as well.
@@ -102,6 +108,8 @@ impl Stand {
     pub(super) fn end(self) {
         self.driver.shut_down();
         self.threads.into_iter().for_each(|thread| thread.join().expect("the thread ends"));
+        self.kernel.end_pool();
+        self.pool.into_iter().for_each(|pool| pool.join().expect("the pool's thread ends"));
         assert_eq!(self.driver.threads(), 0);
         assert!(self.driver.usage().is_idle(), "{:?}", self.driver.usage());
         let shared = Arc::downgrade(&self.driver.shared);

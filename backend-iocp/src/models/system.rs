@@ -21,6 +21,7 @@ use windows_sys::Win32::System::IO::OVERLAPPED_ENTRY;
 
 use crate::call::{Call, Issued, Outcome, Target};
 use crate::packet::{BATCH, KEY_EXIT, KEY_OPERATION};
+use crate::pool::{self, ThreadPool};
 use crate::record::RecordRef;
 use crate::status::Landed;
 use crate::sync::{Mutex, MutexGuard};
@@ -47,11 +48,19 @@ pub(crate) struct Manner {
     pub(crate) dawdles: bool,
     /// With a byte sent that nobody is told of, when they are cancelled.
     pub(crate) leaks: bool,
+    /// On a thread of another's ([`Kernel::serve_pool`]), but for what the driver posts itself.
+    pub(crate) pooled: bool,
 }
 
 #[derive(Default)]
 struct Inside {
     packets: VecDeque<OVERLAPPED_ENTRY>,
+    /// Those for the pool.
+    pooled: VecDeque<OVERLAPPED_ENTRY>,
+    /// The pool ends when nothing is left.
+    pool_ends: bool,
+    /// The driver's memory has gone.
+    ended: bool,
     flying: Vec<Request>,
     /// What the peer has sent: so many bytes with this value.
     sent: VecDeque<(u8, u32)>,
@@ -99,8 +108,12 @@ impl Port {
         (Self { kernel: Arc::clone(&kernel) }, kernel)
     }
 
-    pub(crate) fn new(_threads: u32) -> io::Result<Self> {
+    pub(crate) fn new(_threads: u32, _pool: Option<Arc<dyn ThreadPool>>) -> io::Result<Self> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(crate) fn pool_name(&self) -> Option<&'static str> {
+        self.kernel.manner.pooled.then_some("pool")
     }
 
     #[allow(clippy::unnecessary_wraps, reason = "as the real one")]
@@ -124,7 +137,9 @@ impl Port {
 impl Drop for Port {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            let inside = self.kernel.lock();
+            let mut inside = self.kernel.lock();
+            inside.ended = true;
+            assert!(inside.pooled.is_empty(), "a packet comes when the driver's memory has gone");
             assert!(inside.flying.is_empty(), "the kernel still has calls when the driver's memory goes");
             assert!(inside.packets.is_empty(), "packets are left that nobody takes");
         }
@@ -135,7 +150,8 @@ impl Call {
     pub(crate) fn issue(self, port: &Port) -> Option<Issued> {
         let outcome = match self {
             Self::Post { record } => {
-                port.kernel.land(&mut port.kernel.lock(), record, STATUS_SUCCESS, 0);
+                record.land(STATUS_SUCCESS, 0);
+                port.kernel.post(&mut port.kernel.lock(), KEY_OPERATION, Some(record));
                 return None;
             }
             Self::Receive { record, to, len, .. } => port.kernel.take(record, Move::Receive { to, len }),
@@ -229,27 +245,62 @@ impl Kernel {
         Outcome::Pending
     }
 
-    fn land(&self, inside: &mut Inside, record: RecordRef, status: NTSTATUS, bytes: u32) {
-        let overlapped = record.overlapped();
-        // SAFETY: the arena keeps the record, and it is the kernel's from the call until this packet.
-        unsafe {
-            (*overlapped).Internal = status.cast_unsigned() as usize;
-            (*overlapped).InternalHigh = bytes as usize;
+    /// What a thread of the pool does: runs the routine for what comes, until it is told to end and nothing is left.
+    pub(crate) fn serve_pool(&self) {
+        loop {
+            let mut inside = self.lock();
+            while inside.pooled.is_empty() && !(inside.pool_ends && inside.flying.is_empty()) {
+                inside = self.arrived.wait(inside).unwrap_or_else(PoisonError::into_inner);
+            }
+            let Some(packet) = inside.pooled.pop_front() else { return };
+            assert!(!inside.ended, "a packet comes when the driver's memory has gone");
+            drop(inside);
+            // SAFETY: it is the packet of a call on the model's stream, and comes once.
+            unsafe { pool::completed(0, 0, packet.lpOverlapped) };
         }
-        self.post(inside, KEY_OPERATION, Some(record));
+    }
+
+    /// The pool has no other work.
+    pub(crate) fn end_pool(&self) {
+        self.lock().pool_ends = true;
+        self.arrived.notify_all();
+    }
+
+    fn land(&self, inside: &mut Inside, record: RecordRef, status: NTSTATUS, bytes: u32) {
+        record.land(status, bytes);
+        if self.manner.pooled {
+            inside.pooled.push_back(packet(KEY_OPERATION, Some(record)));
+            self.arrived.notify_all();
+        } else {
+            self.post(inside, KEY_OPERATION, Some(record));
+        }
     }
 
     fn post(&self, inside: &mut Inside, key: usize, record: Option<RecordRef>) {
-        let lp_overlapped = record.map_or(std::ptr::null_mut(), RecordRef::overlapped);
-        let packet =
-            OVERLAPPED_ENTRY { lpCompletionKey: key, lpOverlapped: lp_overlapped, ..Default::default() };
-        inside.packets.push_back(packet);
-        self.arrived.notify_one();
+        inside.packets.push_back(packet(key, record));
+        // With a pool, others wait for this as well.
+        if self.manner.pooled { self.arrived.notify_all() } else { self.arrived.notify_one() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside> {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl RecordRef {
+    fn land(self, status: NTSTATUS, bytes: u32) {
+        let overlapped = self.overlapped();
+        // SAFETY: the arena keeps the record, and it is the kernel's from the call until this packet.
+        unsafe {
+            (*overlapped).Internal = status.cast_unsigned() as usize;
+            (*overlapped).InternalHigh = bytes as usize;
+        }
+    }
+}
+
+fn packet(key: usize, record: Option<RecordRef>) -> OVERLAPPED_ENTRY {
+    let overlapped = record.map_or(std::ptr::null_mut(), RecordRef::overlapped);
+    OVERLAPPED_ENTRY { lpCompletionKey: key, lpOverlapped: overlapped, ..Default::default() }
 }
 
 impl Inside {

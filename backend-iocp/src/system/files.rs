@@ -25,7 +25,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
 use windows_sys::Win32::System::WindowsProgramming::PUBLIC_OBJECT_BASIC_INFORMATION;
 
-use super::port::{self, Port};
+use super::port::Port;
 use crate::call::Outcome;
 use crate::record::RecordRef;
 use crate::status::Landed;
@@ -62,7 +62,7 @@ pub(crate) fn associate(file: File, port: &Port) -> io::Result<(File, Mode)> {
         },
     };
     port.associate(file.as_raw_handle())?;
-    let skips = port::skip_on_success(file.as_raw_handle());
+    let skips = port.skip_on_success(file.as_raw_handle());
     Ok((file, Mode::Overlapped { skips }))
 }
 

@@ -24,7 +24,7 @@ use windows_sys::Win32::Storage::FileSystem::GetFileSizeEx;
 use windows_sys::core::GUID;
 
 use super::files;
-use super::port::{self, Port};
+use super::port::Port;
 use crate::call::Outcome;
 use crate::record::{ADDRESS_BYTES, RecordRef};
 use crate::status::Landed;
@@ -56,7 +56,7 @@ impl Provider {
     /// Sends packets of a socket to the port; whether calls that succeed at once post none.
     pub(crate) fn associate(&self, socket: SOCKET, port: &Port) -> io::Result<bool> {
         port.associate(socket as HANDLE)?;
-        Ok(self.kernel_handles && port::skip_on_success(socket as HANDLE))
+        Ok(self.kernel_handles && port.skip_on_success(socket as HANDLE))
     }
 }
 
