@@ -22,6 +22,7 @@ mod environment;
 mod error;
 mod flow;
 mod foreign;
+mod global;
 mod host;
 mod map_path;
 mod meter;
@@ -50,6 +51,10 @@ pub use self::environment::{
 pub use self::error::{Error, ErrorKind, Place, Result};
 pub use self::flow::{Flow, ModuleFuture, Outcome};
 pub use self::foreign::{Foreign, Given, Kept};
+pub use self::global::{
+    ApplicationProvider, ConfigurationChangeProvider, GlobalFlow, GlobalModule, GlobalNotification,
+    GlobalRegistration, StopListeningProvider,
+};
 pub use self::host::{Host, ResponseHead, ResponsePart};
 pub use self::map_path::{MapPathError, VirtualDirectory};
 pub use self::module::Module;

@@ -1,8 +1,8 @@
 //! The module trait: the 29 methods of IIS's `CHttpModule`.
 
 use crate::{
-    CompletionInfo, Context, CustomNotification, EntityRead, Flow, Outcome, PathMapping, Registration,
-    Result, Sending,
+    CompletionInfo, Context, CustomNotification, EntityRead, Flow, GlobalModule, Outcome, PathMapping,
+    Registration, Result, Sending,
 };
 
 /// An HTTP module, in the shape of IIS's native module.
@@ -38,6 +38,14 @@ pub trait Module: Send + Sync + 'static {
     ///
     /// IIS counterpart: the call to `SetRequestNotifications` in `RegisterModule`.
     fn registration(&self) -> Registration;
+
+    /// The part of it that hears of what no request is about; `None` unless it wants to. Asked for at every such
+    /// notification: always the same.
+    ///
+    /// IIS counterpart: the `CGlobalModule` given to `SetGlobalNotifications`.
+    fn global_module(&self) -> Option<&dyn GlobalModule> {
+        None
+    }
 
     /// The request head has been read; nothing has been decided yet.
     ///

@@ -1,18 +1,23 @@
-//! What modules are told that no request is about: that the application starts, and that it stops.
+//! What modules are told that no request is about: that the application starts and stops, and that the configuration has
+//! changed.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
 
 use bivalve_core::Context;
 use bivalve_iis_sys::codes::GLOBAL_NOTIFICATION_STATUS as Status;
-use bivalve_iis_sys::flags::{GL_APPLICATION_START, GL_APPLICATION_STOP, GL_STOP_LISTENING};
-use bivalve_iis_sys::types::{BOOL, HRESULT};
+use bivalve_iis_sys::flags::{
+    GL_APPLICATION_START, GL_APPLICATION_STOP, GL_CONFIGURATION_CHANGE, GL_STOP_LISTENING,
+};
+use bivalve_iis_sys::types::{BOOL, HRESULT, PCWSTR};
 use bivalve_iis_sys::{
-    CGlobalModule, IGlobalStopListeningProvider, IGlobalStopListeningProviderImpl,
+    CGlobalModule, IGlobalConfigurationChangeProvider, IGlobalConfigurationChangeProviderImpl,
+    IGlobalConfigurationChangeProviderVtbl, IGlobalStopListeningProvider, IGlobalStopListeningProviderImpl,
     IGlobalStopListeningProviderVtbl, IHttpApplication, IHttpApplicationProvider,
     IHttpApplicationProviderImpl, IHttpApplicationProviderVtbl, IHttpEventProvider, IHttpEventProviderImpl,
 };
 
+use crate::arena::Arena;
 use crate::face::{Face, owner};
 use crate::faces::site::SiteObjects;
 use crate::host::Shared;
@@ -24,6 +29,7 @@ pub(crate) struct Globals {
     /// Given when the application starts, and when it stops.
     application: Face<Shared>,
     stop_listening: Face<Shared>,
+    violations: Violations,
     modules: Mutex<Vec<Weak<Registered>>>,
     start: Once,
     stop: Once,
@@ -40,6 +46,7 @@ impl Globals {
                 violations,
                 host,
             ),
+            violations: violations.clone(),
             modules: Mutex::default(),
             start: Once::new(),
             stop: Once::new(),
@@ -80,11 +87,31 @@ impl Globals {
         });
     }
 
-    /// Every module that registered for it, in the order in which they were loaded, until one has handled it.
+    /// Whenever the host is told so.
+    pub(crate) fn configuration_changed(&self, path: &str) {
+        let arena = Arena::default();
+        let change = Change { path: arena.wide(path).0, _arena: arena };
+        let provider = Face::new(
+            "IGlobalConfigurationChangeProvider",
+            &raw const CONFIGURATION_CHANGE,
+            &self.violations,
+            &raw const change,
+        );
+        self.tell(GL_CONFIGURATION_CHANGE, |global| {
+            // SAFETY: as above; the provider ends when all have been told, as in IIS.
+            unsafe { CGlobalModule::on_global_configuration_change(global, provider.object()) }
+        });
+    }
+
+    /// Every module that registered for it, by priority and then in the order in which they were loaded, until one has
+    /// handled it.
     fn tell(&self, notification: u32, call: impl Fn(*mut CGlobalModule) -> Status) {
         let modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for module in modules.iter().filter_map(Weak::upgrade) {
-            if module.global_notifications & notification != 0 && call(module.global()) == Status::HANDLED {
+        let mut modules: Vec<_> = modules.iter().filter_map(Weak::upgrade).collect();
+        modules.retain(|module| module.global_notifications & notification != 0);
+        modules.sort_by_key(|module| module.global_priority(notification));
+        for module in modules {
+            if call(module.global()) == Status::HANDLED {
                 return;
             }
         }
@@ -100,9 +127,41 @@ impl fmt::Debug for Globals {
 static APPLICATION: IHttpApplicationProviderVtbl = IHttpApplicationProviderVtbl::of::<Globals>();
 static STOP_LISTENING: IGlobalStopListeningProviderVtbl = IGlobalStopListeningProviderVtbl::of::<Globals>();
 
+static CONFIGURATION_CHANGE: IGlobalConfigurationChangeProviderVtbl =
+    IGlobalConfigurationChangeProviderVtbl::of::<Change>();
+
+/// One change.
+struct Change {
+    path: PCWSTR,
+    /// Holds the path.
+    _arena: Arena,
+}
+
+// SAFETY: the path is the arena's, and does not change.
+unsafe impl Send for Change {}
+// SAFETY: as above.
+unsafe impl Sync for Change {}
+
+impl IHttpEventProviderImpl for Change {
+    unsafe fn set_error_status(_: *mut IHttpEventProvider, error: HRESULT) {
+        failed(error);
+    }
+}
+
+impl IGlobalConfigurationChangeProviderImpl for Change {
+    unsafe fn get_change_path(this: *const IGlobalConfigurationChangeProvider) -> PCWSTR {
+        // SAFETY: the change lives until all modules have been told.
+        unsafe { owner::<Self, _>(this) }.path
+    }
+}
+
+fn failed(error: HRESULT) {
+    tracing::error!(error = %format_args!("0x{error:08X}"), "a module reports that a global notification failed");
+}
+
 impl IHttpEventProviderImpl for Globals {
     unsafe fn set_error_status(_: *mut IHttpEventProvider, error: HRESULT) {
-        tracing::error!(error = %format_args!("0x{error:08X}"), "a module reports that a global notification failed");
+        failed(error);
     }
 }
 

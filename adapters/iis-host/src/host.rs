@@ -98,6 +98,12 @@ impl IisHost {
         &self.shared.violations
     }
 
+    /// Tells modules that the configuration of a path has changed, such as `MACHINE/WEBROOT/APPHOST/Default Web Site`. IIS
+    /// does so after a file was written; this host reads none.
+    pub fn configuration_changed(&self, path: &str) {
+        self.shared.globals.configuration_changed(path);
+    }
+
     /// Tells modules that the application stops, and ends the objects of site and application: what modules keep there
     /// is cleaned up. No request may be under way.
     pub fn stop(&self) {

@@ -56,7 +56,8 @@ impl NativeModule {
         registration::events(&self.module.registration)
     }
 
-    /// The global notifications that it registered for (`GL_*`). The host raises those of start and stop.
+    /// The global notifications that it registered for (`GL_*`). The host raises those of start and stop, and of a change
+    /// of the configuration.
     #[must_use]
     pub fn global_notifications(&self) -> u32 {
         self.module.global_notifications

@@ -29,6 +29,7 @@ pub(crate) struct Registered {
     global: *mut CGlobalModule,
     pub(crate) registration: Registration,
     pub(crate) global_notifications: u32,
+    global_priorities: Vec<(u32, Priority)>,
 }
 
 // SAFETY: factory and global object are the module's, and IIS calls them on any thread.
@@ -43,6 +44,12 @@ impl Registered {
 
     pub(crate) fn global(&self) -> *mut CGlobalModule {
         self.global
+    }
+
+    /// Of one global notification: the last that was set.
+    pub(crate) fn global_priority(&self, notification: u32) -> Priority {
+        let set = self.global_priorities.iter().rev().find(|(mask, _)| mask & notification != 0);
+        set.map_or_else(Priority::default, |(_, priority)| *priority)
     }
 
     pub(crate) fn factory(&self) -> *mut IHttpModuleFactory {
@@ -111,6 +118,7 @@ struct Asked {
     global: Option<*mut CGlobalModule>,
     registration: Registration,
     global_notifications: u32,
+    global_priorities: Vec<(u32, Priority)>,
     twice: bool,
     over: bool,
 }
@@ -158,6 +166,7 @@ pub(crate) fn register(
         // IIS never gives up on a notification that waits: its operations fail, and the module ends it.
         registration: asked.registration.on_disconnect(OnDisconnect::Finish),
         global_notifications: asked.global_notifications,
+        global_priorities: asked.global_priorities,
     };
     if asked.twice {
         return Err(Failure::Twice);
@@ -249,9 +258,11 @@ impl IHttpModuleRegistrationInfoImpl for Info {
         global_notification: u32,
         priority: PCWSTR,
     ) -> HRESULT {
-        let _ = (this, global_notification);
-        // SAFETY: the priority is zero-terminated.
-        if unsafe { priority_of(priority) }.is_some() { S_OK } else { E_INVALIDARG }
+        // SAFETY: as above; the priority is zero-terminated.
+        let (info, priority) = unsafe { (owner::<Self, _>(this), priority_of(priority)) };
+        let Some(priority) = priority else { return E_INVALIDARG };
+        info.lock().global_priorities.push((global_notification, priority));
+        S_OK
     }
 }
 

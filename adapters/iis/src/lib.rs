@@ -54,7 +54,9 @@
 //! - A child request runs as its parent's user, and its response is buffered by IIS.
 //! - [`Server::driver`](bivalve_core::Server::driver): what it posts itself (`Post`, a call on a file that cannot be opened for
 //!   overlapped I/O) and timers run on two threads of the DLL, because `AssociateWithThreadPool` has no way to post.
-//! - No global notifications, no event log, no failed-request tracing: events go to `tracing`.
+//! - Global notifications are those of [`GlobalModule`](bivalve_core::GlobalModule). One that comes when the process has
+//!   already ended its other threads does not reach the module.
+//! - No event log, no failed-request tracing: events go to `tracing`.
 //! - Trailers need the `IHttpResponse4` of newer versions; elsewhere they are left out, and traced.
 //! - Body chunks that IIS keeps in a form of its own (fragments of http.sys's cache) are not shown to modules. They leave
 //!   with what a module adds behind chunks that it was shown. An error, a cleared head, or a body where none was shown
@@ -88,6 +90,7 @@ mod factory;
 pub mod faults;
 mod file;
 mod foreign;
+mod global;
 mod host;
 mod inward;
 #[cfg(all(test, bivalve_loom))]

@@ -5,11 +5,27 @@ pub(crate) fn pin() {
     imp::pin();
 }
 
+/// Whether the process is ending, and its other threads have been ended already. Elsewhere than on Windows they run to
+/// the last.
+pub(crate) fn is_process_ending() -> bool {
+    imp::is_process_ending()
+}
+
 #[cfg(windows)]
 mod imp {
     use windows_sys::Win32::System::LibraryLoader::{
         GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_PIN, GetModuleHandleExW,
     };
+
+    #[link(name = "ntdll")]
+    unsafe extern "system" {
+        fn RtlDllShutdownInProgress() -> u8;
+    }
+
+    pub(super) fn is_process_ending() -> bool {
+        // SAFETY: it takes nothing, and has been there since Windows Vista.
+        unsafe { RtlDllShutdownInProgress() != 0 }
+    }
 
     pub(super) fn pin() {
         let mut module = std::ptr::null_mut();
@@ -28,4 +44,8 @@ mod imp {
 #[cfg(not(windows))]
 mod imp {
     pub(super) fn pin() {}
+
+    pub(super) fn is_process_ending() -> bool {
+        false
+    }
 }

@@ -56,14 +56,37 @@ pub(crate) unsafe fn place_of(context: *mut IHttpContext, exported: &Exported) -
         }
         let container = IHttpApplication::get_module_context_container(application);
         stored::stored(container, exported.dll.id, || {
-            let root = text::wide(IHttpApplication::get_application_physical_path(application));
-            let path = text::wide(IHttpApplication::get_app_config_path(application));
-            // MACHINE/WEBROOT/APPHOST/Default Web Site/shop
-            let url = path.splitn(5, '/').nth(4).unwrap_or_default();
-            let built = Application::builder().url_path(url).root(root).build();
-            Place::new(site_of(site, exported), built, false, exported.dll)
+            Place::new(site_of(site, exported), application_of(application), false, exported.dll)
         })
     }
+}
+
+/// What IIS says of an application.
+///
+/// # Safety
+///
+/// `application` is null or alive during the call.
+pub(crate) unsafe fn application_of(application: *mut IHttpApplication) -> Application {
+    if application.is_null() {
+        return Application::default();
+    }
+    // SAFETY: it is alive, says the caller, and its texts with it.
+    let (root, path) = unsafe {
+        (
+            text::wide(IHttpApplication::get_application_physical_path(application)),
+            text::wide(IHttpApplication::get_app_config_path(application)),
+        )
+    };
+    // MACHINE/WEBROOT/APPHOST/Default Web Site/shop
+    let url = path.splitn(5, '/').nth(4).unwrap_or_default();
+    Application::builder().url_path(url).root(root).build()
+}
+
+/// The server, as modules see it.
+pub(crate) fn server(dll: Dll) -> Server {
+    Server::new()
+        .with_spawn(|future| drop(runtime::handle().spawn(future)))
+        .with_driver_on_demand(move || driver::of(dll))
 }
 
 /// # Safety
@@ -83,11 +106,8 @@ unsafe fn site_of(site: *mut IHttpSite, exported: &Exported) -> Arc<Site> {
 }
 
 fn build(site: &Arc<Site>, application: &Arc<Application>, dll: Dll) -> Arc<Pipeline> {
-    let server = Server::new()
-        .with_spawn(|future| drop(runtime::handle().spawn(future)))
-        .with_driver_on_demand(move || driver::of(dll));
     let mut builder =
-        Pipeline::builder().server(server).site(Arc::clone(site)).application(Arc::clone(application));
+        Pipeline::builder().server(server(dll)).site(Arc::clone(site)).application(Arc::clone(application));
     for (index, exported) in registry::all().into_iter().enumerate() {
         builder = match exported {
             Some(exported) => builder.shared_module(exported.name.to_string(), Arc::clone(&exported.module)),

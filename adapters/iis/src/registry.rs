@@ -14,7 +14,7 @@ use bivalve_iis_sys::{IHttpResponse, IHttpResponse4};
 
 use crate::contain::contained;
 use crate::script_map::ScriptMap;
-use crate::{factory, faults, pin, text};
+use crate::{factory, faults, global, pin, text};
 
 /// One module as IIS knows it.
 pub(crate) struct Exported {
@@ -142,8 +142,10 @@ unsafe fn announce(info: *mut IHttpModuleRegistrationInfo, exported: &Arc<Export
         // Where a module that has made itself the handler is put into the handler mapping.
         notifications |= flags::RQ_MAP_REQUEST_HANDLER;
     }
-    if notifications == 0 && post == 0 {
-        return S_OK;
+    // SAFETY: as the caller says.
+    let result = unsafe { global::announce(info, exported) };
+    if !succeeded(result) || (notifications == 0 && post == 0) {
+        return result;
     }
     let factory = factory::Factory::make(exported);
     // SAFETY: the registration is alive during the call, and IIS takes over the factory until it terminates it.
@@ -224,7 +226,7 @@ unsafe fn probe(info: *mut IHttpModuleRegistrationInfo, dll: &Dll) -> *mut IHttp
     if succeeded(result) { found.cast() } else { std::ptr::null_mut() }
 }
 
-fn alias(priority: Priority) -> PCWSTR {
+pub(crate) fn alias(priority: Priority) -> PCWSTR {
     match priority {
         Priority::First => flags::PRIORITY_ALIAS_FIRST.as_ptr(),
         Priority::High => flags::PRIORITY_ALIAS_HIGH.as_ptr(),

@@ -1,4 +1,4 @@
-//! The arguments: `#[bivalve::module(state = Seen, priority = High, on_disconnect = finish, crate = path)]`.
+//! The arguments: `#[bivalve::module(state = Seen, priority = High, on_disconnect = finish, global, crate = path)]`.
 
 use proc_macro2::TokenStream;
 use syn::ext::IdentExt;
@@ -14,6 +14,8 @@ pub(crate) struct Args {
     pub(crate) priority: Option<Ident>,
     /// `cancel` or `finish`.
     pub(crate) on_disconnect: Option<Ident>,
+    /// The module is a `GlobalModule` as well.
+    pub(crate) global: bool,
     /// Where the framework's names are found.
     pub(crate) krate: Path,
 }
@@ -21,8 +23,13 @@ pub(crate) struct Args {
 impl Args {
     /// Takes what is right and reports the rest.
     pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
-        let mut args =
-            Self { state: None, priority: None, on_disconnect: None, krate: parse_quote!(::bivalve) };
+        let mut args = Self {
+            state: None,
+            priority: None,
+            on_disconnect: None,
+            global: false,
+            krate: parse_quote!(::bivalve),
+        };
         let mut seen = Vec::new();
         let all = |input: ParseStream<'_>| {
             while !input.is_empty() {
@@ -48,14 +55,19 @@ impl Args {
         let Some((_, form)) = ARGUMENTS.iter().find(|(argument, _)| *argument == text) else {
             return Err(syn::Error::new(name.span(), unknown_argument(&text)));
         };
-        if !input.peek(Token![=]) {
-            return Err(syn::Error::new(name.span(), format!("`{text}` needs a value: `{form}`")));
-        }
-        let equals: Token![=] = input.parse()?;
-        if input.is_empty() || input.peek(Token![,]) {
-            return Err(syn::Error::new(equals.span, format!("`{text}` needs a value: `{form}`")));
+        if text == "global" {
+            self.global = true;
+        } else {
+            if !input.peek(Token![=]) {
+                return Err(syn::Error::new(name.span(), format!("`{text}` needs a value: `{form}`")));
+            }
+            let equals: Token![=] = input.parse()?;
+            if input.is_empty() || input.peek(Token![,]) {
+                return Err(syn::Error::new(equals.span, format!("`{text}` needs a value: `{form}`")));
+            }
         }
         match text.as_str() {
+            "global" => {}
             "state" => self.state = Some(input.parse()?),
             "priority" => self.priority = Some(choice(input, "priority", &PRIORITIES)?),
             "on_disconnect" => self.on_disconnect = Some(choice(input, "on_disconnect", &ON_DISCONNECT)?),
@@ -128,10 +140,11 @@ fn skip_to_comma(input: ParseStream<'_>) -> syn::Result<()> {
     Ok(())
 }
 
-const ARGUMENTS: [(&str, &str); 4] = [
+const ARGUMENTS: [(&str, &str); 5] = [
     ("state", "state = Type"),
     ("priority", "priority = High"),
     ("on_disconnect", "on_disconnect = finish"),
+    ("global", "global"),
     ("crate", "crate = path"),
 ];
 const PRIORITIES: [&str; 5] = ["First", "High", "Medium", "Low", "Last"];
@@ -146,12 +159,13 @@ mod tests {
     #[test]
     fn all_arguments_in_any_order_with_a_trailing_comma() {
         let mut errors = Errors::default();
-        let tokens = quote!(crate = some::path, on_disconnect = finish, state = Map<K, V>, priority = Last,);
+        let tokens =
+            quote!(crate = some::path, global, on_disconnect = finish, state = Map<K, V>, priority = Last,);
         let args = Args::parse(tokens, &mut errors);
         assert!(errors.into_compile_errors().is_empty());
         let (krate, state) = (&args.krate, &args.state);
         assert_eq!(quote!(#krate #state).to_string(), quote!(some::path Map<K, V>).to_string());
-        assert!(args.priority.is_some_and(|word| word == "Last"));
+        assert!(args.global && args.priority.is_some_and(|word| word == "Last"));
         assert!(args.on_disconnect.is_some_and(|word| word == "finish"));
     }
 

@@ -50,6 +50,14 @@ fn expand_impl(args: &Args, input: ModuleImpl, errors: &mut Errors) -> TokenStre
     let dispatched = methods_as_traits.clone().map(Tokens::dispatch);
     let registered = methods_as_traits.map(Tokens::registration);
     let registration = registration(args, registered);
+    let krate = &args.krate;
+    let global = args.global.then(|| {
+        quote! {
+            fn global_module(&self) -> ::core::option::Option<&dyn #krate::GlobalModule> {
+                ::core::option::Option::Some(self)
+            }
+        }
+    });
     // What cannot be a method still resolves, so that one mistake gives one error.
     let rejected = (!rejected.is_empty()).then(|| {
         quote! {
@@ -68,6 +76,7 @@ fn expand_impl(args: &Args, input: ModuleImpl, errors: &mut Errors) -> TokenStre
             #(#docs)*
             impl #impl_generics #trait_path for #self_ty #where_clause {
                 #registration
+                #global
                 #(#dispatched)*
             }
 

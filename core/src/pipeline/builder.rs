@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cursor::{Entry, EventLists, SLOTS, index};
+use super::globals::Globals;
 use super::handler::{Pattern, Resolved};
 use super::{Handler, HandlerMapping, Mounted, Pipeline};
 use crate::context::ModuleId;
@@ -96,7 +97,7 @@ impl PipelineBuilder {
     ///
     /// # Panics
     ///
-    /// When a module's `registration` panics.
+    /// When a module's `registration` or `global_registration` panics.
     pub fn build(self) -> Result<Arc<Pipeline>, BuildError> {
         if self.modules.len() > limits::MAX_MODULES {
             return Err(BuildError::TooManyModules { modules: self.modules.len() });
@@ -113,6 +114,7 @@ impl PipelineBuilder {
         Ok(Arc::new(Pipeline {
             mappings: mappings.collect::<Result<_, _>>()?,
             lists: lists(&modules),
+            globals: Globals::new(&modules),
             modules,
             handler: self.handler,
             server: self.server,

@@ -6,6 +6,7 @@
 mod builder;
 mod call;
 mod cursor;
+mod globals;
 mod handler;
 mod run;
 
@@ -53,6 +54,7 @@ use crate::{
 pub struct Pipeline {
     modules: Vec<Mounted>,
     lists: EventLists,
+    globals: globals::Globals,
     handler: Option<Arc<dyn Handler>>,
     mappings: Vec<handler::Resolved>,
     server: Server,

@@ -42,10 +42,11 @@ pub struct Run {
 }
 
 impl Run {
-    /// At the beginning.
+    /// At the beginning. The first one of a pipeline [starts](Pipeline::start) it.
     #[must_use]
     pub fn new(cx: Box<Context>) -> Self {
         let pipeline = Arc::clone(&cx.pipeline);
+        pipeline.start();
         let signal = Arc::clone(&cx.signal);
         Self { cursor: Cursor::new(pipeline.lists()), cx, pipeline, signal }
     }

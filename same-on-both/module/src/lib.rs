@@ -2,7 +2,7 @@
 
 use async_completion::AsyncHello;
 use hello_world::HelloWorld;
-use same_on_both::probes::{entity, failure, nested, response};
+use same_on_both::probes::{entity, failure, globals, nested, response};
 
 bivalve_iis::export_modules! {
     "HelloWorld" => HelloWorld,
@@ -24,4 +24,6 @@ bivalve_iis::export_modules! {
     "Completes" => nested::Completes,
     "Fails" => failure::Fails,
     "Panics" => failure::Panics,
+    "ToldFirst" => globals::Told::first(),
+    "ToldLast" => globals::Told::last(),
 }

@@ -2,6 +2,7 @@
 
 pub mod entity;
 pub mod failure;
+pub mod globals;
 pub mod nested;
 pub mod response;
 

@@ -120,7 +120,11 @@ impl IHttpServerImpl for Methods {
 
     unsafe fn recycle_application(_: *mut IHttpServer, _: PCWSTR) {}
 
-    unsafe fn notify_configuration_change(_: *mut IHttpServer, _: PCWSTR) {}
+    unsafe fn notify_configuration_change(this: *mut IHttpServer, path: PCWSTR) {
+        // SAFETY: as IIS; the path is null or zero-terminated, by the module's word.
+        let (host, path) = unsafe { (host(this), wide(path)) };
+        host.globals.configuration_changed(&path);
+    }
 
     unsafe fn notify_file_change(_: *mut IHttpServer, _: PCWSTR) {}
 
