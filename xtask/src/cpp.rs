@@ -9,6 +9,7 @@ mod cases;
 mod dump;
 mod inside;
 mod layout;
+mod overloads;
 mod rust;
 
 use std::fs::File;
@@ -27,7 +28,10 @@ const SOURCES: &str = "adapters/iis-cpp";
 const TARGETS: [&str; 3] = ["x86_64-pc-windows-msvc", "i686-pc-windows-msvc", "aarch64-pc-windows-msvc"];
 const LINKER: &str = "lld-link";
 /// What makes the DLLs that the C++ host drives.
-const RUST_MODULES: &str = "--package iis-modules --package axum-in-iis --package same-on-both-module";
+const RUST_MODULES: [&str; 2] = [
+    "--package iis-modules --package axum-in-iis --package same-on-both-module",
+    "--package bivalve-iis-sys --package bivalve-iis --example overload_pairs --example edge_modules",
+];
 
 /// What the step needs and this machine does not have.
 pub(crate) fn missing() -> Vec<&'static str> {
@@ -53,11 +57,20 @@ pub(crate) fn run(log: &mut String) -> Result<bool> {
         return Ok(false);
     }
     // Before Wine is started, whose server does not wait for a build; what the C++ modules do is told in any case.
-    let libraries = built(RUST_MODULES, log)?;
+    let mut libraries = None;
+    for modules in RUST_MODULES {
+        libraries = built(modules, log)?;
+        if libraries.is_none() {
+            break;
+        }
+    }
     let host = inside::build(log)?;
     let prefix = Prefix::ensure(&directory)?;
     let cases = crate::root().join(SOURCES).join("cases");
-    let good = cases::run(&cases, None, &prefix, &directory, log)?;
+    let abi = crate::root().join("adapters/iis-sys/abi.json");
+    let good = overloads::check(&abi, [&cases, &cases.join("rust")], log)?;
+    let good = cases::run(&cases, None, &prefix, &directory, log)? && good;
+    let good = cases::run(&cases.join("broken"), None, &prefix, &directory, log)? && good;
     let (Some(libraries), Some(host)) = (libraries, host) else { return Ok(false) };
     let good = inside::run(&host, &cases, &prefix, &directory, log)? && good;
     Ok(cases::run(&cases.join("rust"), Some(&libraries), &prefix, &directory, log)? && good)

@@ -33,9 +33,8 @@ public:
     void run();
     // Nobody may use it any more.
     void end() { own->withdraw(); }
-    // Calls the module with a completion, and tells its answer. A thread of the pool says when it is about to, and is in
-    // the module without the turn.
-    REQUEST_NOTIFICATION_STATUS deliver(const Event *came, volatile bool *entered = nullptr);
+    // Calls the module with a completion, and tells its answer. A thread of the pool is in the module without the turn.
+    REQUEST_NOTIFICATION_STATUS deliver(const Event *came, Task *task = nullptr);
     void raise_send_response(BOOL with_headers, BOOL more);
     void raise_read_entity(class Entity &provider);
     void set_user(IHttpUser *user);

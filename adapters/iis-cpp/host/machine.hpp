@@ -76,5 +76,9 @@ template <class Closure> HRESULT operate(const Operation &operation, Closure clo
 
 // Ends the operation that is stuck; false when there is none.
 bool unstick(Context *context, HRESULT status);
-// Whether the call that has started it is still inside the host.
-bool is_starting(const Task *task);
+// The module works on the completion of this operation: not before the call that has started it has returned.
+void look_at_work(Task *task);
+// The turn goes back to the thread that has started it, which is about to return from that call.
+void enter(Task *task);
+// For how many milliseconds it stays in the call, so that a module has time to be wrong in; what is right needs none.
+inline DWORD patience = 20;

@@ -13,8 +13,10 @@
 //     length none       of the bodies is not announced
 //     body COUNT        so many bytes follow each request
 //     calls off         only events and the response are told, not the module's calls
+//     raw on            the calls for the raw request and response are told, too
 //     waits off         that a notification waits is not told, and what ended the wait
 //     sends on          what leaves is told, and when
+//     patience COUNT    so many milliseconds for a module to work on a completion too early, in each call; 20 without this
 //     settle COUNT      so many milliseconds for threads of the module's own, once the requests have ended
 
 #include "provider.hpp"
@@ -87,8 +89,10 @@ static Case read_case(PCSTR path) {
         if (same(word, "length")) has_length = !same(line, "none");
         if (same(word, "body")) made.body = number(line);
         if (same(word, "calls")) tell_calls = !same(line, "off");
+        if (same(word, "raw")) tell_raw = same(line, "on");
         if (same(word, "waits")) tell_waits = !same(line, "off");
         if (same(word, "sends")) tell_sends = same(line, "on");
+        if (same(word, "patience")) patience = number(line);
         if (same(word, "settle")) made.settle = number(line);
     }
 }

@@ -139,7 +139,7 @@ REQUEST_NOTIFICATION_STATUS Context::wait() {
     return status;
 }
 
-REQUEST_NOTIFICATION_STATUS Context::deliver(const Event *came, volatile bool *entered) {
+REQUEST_NOTIFICATION_STATUS Context::deliver(const Event *came, Task *task) {
     Completion info(came);
     Text text;
     if (came->owed) --owed;
@@ -147,11 +147,11 @@ REQUEST_NOTIFICATION_STATUS Context::deliver(const Event *came, volatile bool *e
     if (tell_waits) say(came->kind == Event::Called ? "completion callback" : text.text());
     CHttpModule *const to = module();
     ++here().depth;
-    if (entered != nullptr) {
+    if (task != nullptr) {
         ++early;
+        here().task = task;
         here().keeps = true;
-        give_turn();
-        *entered = true;
+        enter(task);
     }
     REQUEST_NOTIFICATION_STATUS status = RQ_NOTIFICATION_PENDING;
     if (came->kind == Event::Completed) {
@@ -162,7 +162,7 @@ REQUEST_NOTIFICATION_STATUS Context::deliver(const Event *came, volatile bool *e
         status = came->callback(this, &info, came->argument);
     }
     --here().depth;
-    if (entered == nullptr) {
+    if (task == nullptr) {
         tell(status);
         return status;
     }

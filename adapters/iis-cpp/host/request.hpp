@@ -12,8 +12,14 @@ class Request final : public IHttpRequest4 {
 public:
     Request(Context *owner, PCSTR method, PCSTR url, DWORD url_count);
 
-    HTTP_REQUEST *GetRawHttpRequest() override { return &raw; }
-    const HTTP_REQUEST *GetRawHttpRequest() const override { return &raw; }
+    HTTP_REQUEST *GetRawHttpRequest() override {
+        if (tell_raw) called("IHttpRequest::GetRawHttpRequest to change");
+        return &raw;
+    }
+    const HTTP_REQUEST *GetRawHttpRequest() const override {
+        if (tell_raw) called("IHttpRequest::GetRawHttpRequest to read");
+        return &raw;
+    }
     PCSTR GetHeader(PCSTR name, USHORT *count) const override {
         called("IHttpRequest::GetHeader by name", name);
         return headers.get(name, count);

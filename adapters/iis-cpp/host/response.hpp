@@ -30,8 +30,14 @@ class Response final : public IHttpResponse4 {
 public:
     explicit Response(Context *owner);
 
-    HTTP_RESPONSE *GetRawHttpResponse() override { return &raw; }
-    const HTTP_RESPONSE *GetRawHttpResponse() const override { return &raw; }
+    HTTP_RESPONSE *GetRawHttpResponse() override {
+        if (tell_raw) called("IHttpResponse::GetRawHttpResponse to change");
+        return &raw;
+    }
+    const HTTP_RESPONSE *GetRawHttpResponse() const override {
+        if (tell_raw) called("IHttpResponse::GetRawHttpResponse to read");
+        return &raw;
+    }
     IHttpCachePolicy *GetCachePolicy() override { return &policy; }
     HRESULT SetStatus(USHORT status, PCSTR reason, USHORT sub, HRESULT error, IAppHostConfigException *,
                       BOOL skip_custom) override;

@@ -10,6 +10,8 @@ inline bool tell_calls = true;
 // Whether it is told that a notification waits, and what ends it: whether a module that waits for a thread of its own
 // has to wait at all is a matter of time. Without, nothing is indented: who calls is another such matter.
 inline bool tell_waits = true;
+// The calls for the raw request and response, of which there are many.
+inline bool tell_raw = false;
 // What leaves, and when.
 inline bool tell_sends = false;
 

@@ -28,6 +28,8 @@ Here &here();
 void begin();
 void take_turn();
 void give_turn();
+// Only this thread gets it, which waits for that in a way of its own.
+void pass_turn(DWORD thread);
 
 // The turn until the end of the block, where this thread has not got it already.
 class Turn {

@@ -18,6 +18,10 @@ public:
         IHttpRequest *request = context->GetRequest();
         line("request", server2->GetExtendedInterface(IID_IHttpRequest, request, IID_IHttpRequest3, &found));
         request3 = static_cast<IHttpRequest3 *>(found);
+        // Of the newest version only: the old read does the same where it is not there, and nothing is told of it.
+        if (SUCCEEDED(server2->GetExtendedInterface(IID_IHttpRequest, request, IID_IHttpRequest4, &found))) {
+            request4 = static_cast<IHttpRequest4 *>(found);
+        }
         IHttpResponse *response = context->GetResponse();
         line("response", server2->GetExtendedInterface(IID_IHttpResponse, response, IID_IHttpResponse2, &found));
         response2 = static_cast<IHttpResponse2 *>(found);
@@ -40,8 +44,9 @@ public:
                 break;
             case 2:
                 // The old one, by the base class: the derived one hides its name.
-                line("read", static_cast<IHttpRequest *>(request3)->ReadEntityBody(buffer + 4, 4, FALSE, &bytes));
-                text.put("read: ").put(buffer, 4 + bytes).put("\n");
+                line("read", static_cast<IHttpRequest *>(request3)->ReadEntityBody(buffer + 4, 2, FALSE, &bytes));
+                line("read, with flags", read_rest(&bytes));
+                text.put("read: ").put(buffer, 6 + bytes).put("\n");
                 break;
             case 3:
                 begin_text(context);
@@ -88,11 +93,17 @@ private:
         return RQ_NOTIFICATION_PENDING;
     }
 
+    HRESULT read_rest(DWORD *bytes) {
+        if (request4 != nullptr) return request4->ReadEntityBody(buffer + 6, 8, FALSE, 0UL, bytes);
+        return static_cast<IHttpRequest *>(request3)->ReadEntityBody(buffer + 6, 8, FALSE, bytes);
+    }
+
     void line(PCSTR what, HRESULT hr) { text.put(what).put(": ").hex(static_cast<DWORD>(hr)).put("\n"); }
 
     Lock lock;
     IHttpContext3 *context3 = nullptr;
     IHttpRequest3 *request3 = nullptr;
+    IHttpRequest4 *request4 = nullptr;
     IHttpResponse2 *response2 = nullptr;
     HTTP_DATA_CHUNK chunk = {};
     DWORD step = 0;
