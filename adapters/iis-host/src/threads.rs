@@ -19,18 +19,25 @@ pub(crate) struct Threads {
 }
 
 struct Shared {
-    idle: Mutex<Vec<Arc<Mailbox>>>,
+    /// None any more when the host is gone: a thread that comes then ends.
+    idle: Mutex<Option<Vec<Arc<Mailbox>>>>,
     stack_size: usize,
+}
+
+impl Shared {
+    fn idle(&self) -> MutexGuard<'_, Option<Vec<Arc<Mailbox>>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Threads {
     pub(crate) fn new(stack_size: usize) -> Self {
-        Self { shared: Arc::new(Shared { idle: Mutex::default(), stack_size }) }
+        Self { shared: Arc::new(Shared { idle: Mutex::new(Some(Vec::new())), stack_size }) }
     }
 
     /// Runs it on a thread that does nothing else meanwhile.
     pub(crate) fn run(&self, job: Job) {
-        let idle = self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = self.shared.idle().as_mut().and_then(Vec::pop);
         if let Some(mailbox) = idle {
             mailbox.post(job);
             return;
@@ -46,7 +53,9 @@ impl Threads {
                 while let Some(job) = mailbox.next() {
                     job();
                     let Some(shared) = shared.upgrade() else { return };
-                    shared.idle.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&mailbox));
+                    let mut idle = shared.idle();
+                    let Some(idle) = idle.as_mut() else { return };
+                    idle.push(Arc::clone(&mailbox));
                 }
             });
         if let Err(error) = started {
@@ -59,9 +68,8 @@ impl Threads {
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        for mailbox in self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            mailbox.close();
-        }
+        let idle = self.shared.idle().take();
+        idle.iter().flatten().for_each(|mailbox| mailbox.close());
     }
 }
 
@@ -167,8 +175,35 @@ impl fmt::Debug for Mailbox {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+    use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn a_thread_that_becomes_idle_while_its_host_goes_away_ends_as_well() {
+        struct Ends(mpsc::Sender<()>);
+        impl Drop for Ends {
+            fn drop(&mut self) {
+                let _ = self.0.send(());
+            }
+        }
+        thread_local! {
+            static ENDS: OnceCell<Ends> = const { OnceCell::new() };
+        }
+        let threads = Threads::new(256 * 1024);
+        // As the thread has it for a moment when it is done.
+        let shared = Arc::clone(&threads.shared);
+        let (go, gone) = mpsc::channel::<()>();
+        let (ends, ended) = mpsc::channel();
+        threads.run(Box::new(move || {
+            ENDS.with(|own| drop(own.set(Ends(ends))));
+            let _ = gone.recv();
+        }));
+        drop(threads);
+        let _ = go.send(());
+        ended.recv_timeout(Duration::from_secs(10)).expect("it does not wait for ever");
+        drop(shared);
+    }
 
     #[test]
     fn a_thread_that_waits_does_what_it_is_sent() {

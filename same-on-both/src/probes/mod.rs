@@ -5,6 +5,7 @@ pub mod failure;
 pub mod globals;
 pub mod nested;
 pub mod response;
+pub mod trips;
 
 use std::sync::Arc;
 
