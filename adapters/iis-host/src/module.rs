@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::task::{Context as Task, Poll, Waker};
 
 use bivalve_core::{
-    Context, CustomNotification, EntityRead, Event, Flow, Module, Outcome, PathMapping, Registration, Result,
-    Sending,
+    Context, CustomNotification, EntityRead, Error, Event, Flow, Module, Outcome, PathMapping, Registration,
+    Result, Sending,
 };
 
 use crate::call::{Call, Instance};
@@ -136,6 +136,10 @@ impl Module for NativeModule {
         let flow = wait(call);
         if let Some(path) = provider.changed_path() {
             mapping.set_physical_path(path);
+        }
+        if let Some(error) = provider.error() {
+            let text = format!("OnMapPath: SetErrorStatus(0x{error:08X})");
+            return Err(Error::new(http::StatusCode::INTERNAL_SERVER_ERROR, text));
         }
         flow
     }

@@ -7,7 +7,9 @@ use std::sync::atomic::Ordering;
 use bivalve_core::{Context, Event, Flow, Notification, Result};
 use bivalve_iis_sys::codes::REQUEST_NOTIFICATION_STATUS;
 use bivalve_iis_sys::hresult::E_FAIL;
-use bivalve_iis_sys::{IHttpCompletionInfo, IHttpContext, IHttpResponse, IMapHandlerProvider};
+use bivalve_iis_sys::{
+    IHttpCompletionInfo, IHttpContext, IHttpEventProvider, IHttpResponse, IMapHandlerProvider,
+};
 
 use crate::host::IisHost;
 use crate::object::Object;
@@ -55,7 +57,7 @@ pub(crate) unsafe fn enter(
         // Nested events pass, or the answer could not leave.
         if event.notification().is_deterministic() {
             // SAFETY: as the caller says.
-            return unsafe { fail_closed(context, event) };
+            return unsafe { fail_closed(context, event, provider) };
         }
         return REQUEST_NOTIFICATION_STATUS::CONTINUE;
     }
@@ -122,14 +124,42 @@ pub(crate) unsafe fn completed(
     answer
 }
 
+/// The answer where `OnAsyncCompletion` itself has failed: what waits for it ends, and not before it has returned to IIS.
+///
+/// # Safety
+///
+/// As for [`fail_closed`].
+pub(crate) unsafe fn failed(
+    object: &Object,
+    context: *mut IHttpContext,
+    event: Event,
+) -> REQUEST_NOTIFICATION_STATUS {
+    let Some(call) = object.awaiting(event) else {
+        // SAFETY: as the caller says.
+        return unsafe { fail_closed(context, event, std::ptr::null_mut()) };
+    };
+    let answer = call.failed();
+    object.remove(&call);
+    answer
+}
+
 /// The answer where we ourselves have failed: nothing passes a module that could not be asked.
 ///
 /// # Safety
 ///
-/// IIS has called a notification with this context, which has not been answered.
-pub(crate) unsafe fn fail_closed(context: *mut IHttpContext, event: Event) -> REQUEST_NOTIFICATION_STATUS {
+/// IIS has called a notification with this context and provider, null if unknown, which has not been answered.
+pub(crate) unsafe fn fail_closed(
+    context: *mut IHttpContext,
+    event: Event,
+    provider: *mut c_void,
+) -> REQUEST_NOTIFICATION_STATUS {
     if event.notification().is_guaranteed() {
         return REQUEST_NOTIFICATION_STATUS::CONTINUE;
+    }
+    if !event.notification().is_deterministic() && !provider.is_null() {
+        // Whoever has raised it goes on otherwise, as if it had been agreed to.
+        // SAFETY: the provider is alive, says the caller; every class of them begins with this one.
+        unsafe { IHttpEventProvider::set_error_status(provider.cast::<IHttpEventProvider>(), E_FAIL) };
     }
     // SAFETY: the context is alive, says the caller, and the response with it.
     unsafe {
@@ -189,7 +219,7 @@ impl Running {
         + Send
         + 'static,
     ) -> REQUEST_NOTIFICATION_STATUS {
-        let call: Arc<IisCall> = Call::new(IisPort(self.context, self.event));
+        let call: Arc<IisCall> = Call::new(IisPort(self.context, self.event, self.provider));
         let host = IisHost::of(self.cx());
         host.call = Some(Arc::clone(&call));
         let (object, event) = (self.object, self.event);
@@ -228,6 +258,10 @@ impl Running {
             self.record.shared.answered.store(true, Ordering::Relaxed);
         }
         let cx = self.cx();
+        let replaces = result.as_ref().err().is_some_and(|error| {
+            let is_told = error.is_panic() || !(is_callers || event.notification().is_guaranteed());
+            is_told && !error.is_disconnected()
+        });
         let flow = match result {
             // It is not answered for; but what has failed inside it is, and does not stay for the next call.
             Err(error) if is_callers && !error.is_panic() => cx.answer_module(event, Ok(Flow::Finish)),
@@ -242,7 +276,11 @@ impl Running {
         if let Some(module) = cx.take_chosen_handler() {
             IisHost::of(cx).shared.choose_handler(module);
         }
-        // SAFETY: the notification has not been answered.
+        if replaces && !cx.response().headers_sent() {
+            // SAFETY: the notification has not been answered.
+            unsafe { outward::forget(cx) };
+        }
+        // SAFETY: as above.
         let wait = unsafe { outward::push(cx, event.notification() == Notification::SendResponse) };
         // SAFETY: as above.
         unsafe { map_handler(self.object(), &self.record, event, provider) };

@@ -121,7 +121,7 @@ unsafe fn notified<P>(
         answered = Some(unsafe { entry::enter(object, context, event, provider.cast::<c_void>()) });
     });
     // SAFETY: it has not been answered.
-    answered.unwrap_or_else(|| unsafe { entry::fail_closed(context, event) })
+    answered.unwrap_or_else(|| unsafe { entry::fail_closed(context, event, provider.cast()) })
 }
 
 macro_rules! notifications {
@@ -191,8 +191,10 @@ impl CHttpModuleImpl for Object {
             // SAFETY: the completion is alive during this call.
             answered = Some(unsafe { entry::completed(object, event, info) });
         });
-        // SAFETY: it has not been answered.
-        answered.unwrap_or_else(|| unsafe { entry::fail_closed(context, event) })
+        answered.unwrap_or_else(|| {
+            // SAFETY: as above; the notification has not been answered.
+            unsafe { entry::failed(&*this.cast::<Object>(), context, event) }
+        })
     }
 
     unsafe fn dispose(this: *mut CHttpModule) {

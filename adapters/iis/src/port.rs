@@ -1,5 +1,6 @@
 //! What a waiting notification needs of IIS and of the runtime.
 
+use std::ffi::c_void;
 use std::sync::Arc;
 
 use bivalve_core::Event;
@@ -14,9 +15,9 @@ use crate::{entry, runtime};
 pub(crate) type IisCall = Call<IisPort>;
 
 /// IIS and the runtime, as a waiting notification needs them.
-pub(crate) struct IisPort(pub(crate) *mut IHttpContext, pub(crate) Event);
+pub(crate) struct IisPort(pub(crate) *mut IHttpContext, pub(crate) Event, pub(crate) *mut c_void);
 
-// SAFETY: IIS's context may be called from any thread while the notification has not been answered, and is not
+// SAFETY: IIS's context and provider may be called from any thread while the notification has not been answered, and is not
 // afterwards: rule 7 of `waiting`.
 unsafe impl Send for IisPort {}
 // SAFETY: as above.
@@ -44,6 +45,6 @@ impl Port for IisPort {
 
     fn failed(&self) -> REQUEST_NOTIFICATION_STATUS {
         // SAFETY: the notification has not been answered, so the context is alive.
-        unsafe { entry::fail_closed(self.0, self.1) }
+        unsafe { entry::fail_closed(self.0, self.1, self.2) }
     }
 }

@@ -236,6 +236,12 @@ impl<P: Port> Call<P> {
         }
     }
 
+    /// An entry that has panicked before it came here: as the end of the request, and the port's answer.
+    pub(crate) fn failed(&self) -> REQUEST_NOTIFICATION_STATUS {
+        self.retire();
+        self.port.failed()
+    }
+
     /// The request is over, whatever is left here.
     pub(crate) fn retire(&self) {
         let mut state = lock(&self.state);

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bivalve_core::{Event, Notification, User};
 use bivalve_iis_sys::flags::HTTP_SEND_RESPONSE_FLAG_MORE_DATA;
-use bivalve_iis_sys::hresult::{E_INVALIDARG, S_OK};
+use bivalve_iis_sys::hresult::{E_INVALIDARG, S_OK, succeeded};
 use bivalve_iis_sys::records::HTTP_LOG_DATA;
 use bivalve_iis_sys::types::{BOOL, HRESULT, PCWSTR};
 use bivalve_iis_sys::*;
@@ -42,6 +42,8 @@ pub(crate) struct Provider {
 #[derive(Default)]
 struct Changed {
     path: Option<String>,
+    /// That the notification has failed.
+    error: Option<HRESULT>,
     /// The bytes as a module may change them in place; once it has asked for them.
     entity: Option<Entity>,
     flags: Option<u32>,
@@ -103,6 +105,11 @@ impl Provider {
         self.lock().path.take().map(PathBuf::from)
     }
 
+    /// What a module has said with `SetErrorStatus`, if it is a failure.
+    pub(crate) fn error(&self) -> Option<HRESULT> {
+        self.lock().error.filter(|error| !succeeded(*error))
+    }
+
     /// What became of the entity, if a module has seen it.
     pub(crate) fn changed_entity(&self) -> Option<Bytes> {
         let changed = self.lock();
@@ -148,7 +155,9 @@ static SEND_RESPONSE: ISendResponseProviderVtbl = ISendResponseProviderVtbl::of:
 impl IHttpEventProviderImpl for Provider {
     unsafe fn set_error_status(this: *mut IHttpEventProvider, error: HRESULT) {
         // SAFETY: as IIS.
-        unsafe { provider(this) }.request.details().error = error;
+        let provider = unsafe { provider(this) };
+        provider.request.details().error = error;
+        provider.lock().error = Some(error);
     }
 }
 
