@@ -4,11 +4,12 @@
 
 mod support;
 
+use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bivalve::prelude::*;
 use bivalve::testing::{TestHost, block_on};
@@ -52,6 +53,19 @@ fn no_order_of_events_breaks_a_rule_of_iis() {
         clients.into_iter().flat_map(|client| client.join().expect("a client ends")).collect()
     });
     assert!(broken.is_empty(), "seed {seed}, {} servers:\n{}", broken.len(), broken.join("\n\n"));
+    // All servers have gone, and their threads go with them.
+    let patience = Instant::now() + Duration::from_secs(30);
+    while threads_of_servers() > 0 && Instant::now() < patience {
+        thread::yield_now();
+    }
+    assert_eq!(threads_of_servers(), 0, "threads that wait for ever");
+}
+
+/// Where the system tells.
+fn threads_of_servers() -> usize {
+    let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let names = tasks.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
+    names.filter(|name| name.trim() == "iis-host").count()
 }
 
 /// One server with one probe; what went wrong there.

@@ -28,6 +28,7 @@ pub(crate) fn asan(scratch: &Path, long: bool) -> Command {
         Some(&scratch.join("asan")),
     )
     .args(["bivalve-iis", "bivalve-iis-host", "same-on-both"].map(|package| format!("--package={package}")))
+    .arg("--features=bivalve-iis/faults")
     // Cargo builds no examples with `--tests`, and those are what `loading` loads.
     .arg("-E=not binary(soak) and not binary(loading)")
     .env("BIVALVE_STRESS_REQUESTS", if long { "200000" } else { "5000" })

@@ -2,7 +2,9 @@
 
 use async_completion::AsyncHello;
 use hello_world::HelloWorld;
-use same_on_both::probes::{entity, failure, globals, nested, response};
+use same_on_both::probes::{entity, failure, globals, load, nested, response, trips};
+
+mod walk;
 
 bivalve_iis::export_modules! {
     "HelloWorld" => HelloWorld,
@@ -26,4 +28,7 @@ bivalve_iis::export_modules! {
     "Panics" => failure::Panics,
     "ToldFirst" => globals::Told::first(),
     "ToldLast" => globals::Told::last(),
+    "Load" => load::Load,
+    "Trips" => trips::Trips,
+    "Walk" => walk::Walk,
 }

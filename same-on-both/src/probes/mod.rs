@@ -3,6 +3,7 @@
 pub mod entity;
 pub mod failure;
 pub mod globals;
+pub mod load;
 pub mod nested;
 pub mod response;
 pub mod trips;

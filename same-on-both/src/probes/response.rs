@@ -150,7 +150,7 @@ impl Module for Waits {
 }
 
 /// Woken by another thread, as by a database.
-pub(super) async fn pause() {
+pub async fn pause() {
     let mut asked = false;
     std::future::poll_fn(move |task| {
         if std::mem::replace(&mut asked, true) {
