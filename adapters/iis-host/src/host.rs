@@ -26,6 +26,7 @@ use crate::module::NativeModule;
 use crate::registration;
 use crate::request::{Graveyard, Request};
 use crate::threads::Threads;
+use crate::trace::{TraceEvent, Traces};
 use crate::violation::{OnViolation, Rule, Violation, Violations};
 
 /// A stand-in for IIS: loads native modules, each of which is a [`Module`](bivalve_core::Module) then.
@@ -61,6 +62,7 @@ impl IisHost {
             without_connection: false,
             stack_size: STACK_SIZE,
             app_pool: "DefaultAppPool".into(),
+            verbosity: None,
         }
     }
 
@@ -90,6 +92,12 @@ impl IisHost {
     pub unsafe fn register(&self, entry: PFN_REGISTERMODULE, name: &str) -> Result<NativeModule, LoadError> {
         let module = registration::register(&self.shared, entry, name);
         module.map(|module| module.of(&self.user)).map_err(|failure| failure.of(Path::new(name)))
+    }
+
+    /// What modules have raised for failed-request tracing since the last call, of all requests; 10,000 events at most.
+    #[must_use]
+    pub fn take_trace_events(&self) -> Vec<TraceEvent> {
+        self.shared.traces.take()
     }
 
     /// What modules did that IIS does not allow.
@@ -131,6 +139,7 @@ pub struct IisHostBuilder {
     without_connection: bool,
     stack_size: usize,
     app_pool: String,
+    verbosity: Option<u32>,
 }
 
 impl IisHostBuilder {
@@ -172,6 +181,13 @@ impl IisHostBuilder {
         self
     }
 
+    /// Records what modules raise of this verbosity and below, from 0, General, to 5, Verbose, for every provider and area.
+    /// Default: nothing is recorded, and modules are told so.
+    pub fn failed_request_tracing(mut self, verbosity: u32) -> Self {
+        self.verbosity = Some(verbosity);
+        self
+    }
+
     /// The host.
     #[must_use]
     pub fn build(self) -> IisHost {
@@ -182,6 +198,7 @@ impl IisHostBuilder {
             faults: self.faults,
             without_connection: self.without_connection,
             app_pool: self.app_pool,
+            traces: Traces::new(self.verbosity),
             server: Face::new("IHttpServer", vtables.server.as_ptr(), &violations, this.as_ptr()),
             trace: Face::new("IHttpTraceContext", &raw const faces::SERVER_TRACE, &violations, this.as_ptr()),
             site: SiteObjects::new(&vtables, &violations),
@@ -204,6 +221,7 @@ pub(crate) struct Shared {
     pub(crate) faults: Faults,
     pub(crate) without_connection: bool,
     pub(crate) app_pool: String,
+    pub(crate) traces: Traces,
     pub(crate) server: Face<Self>,
     pub(crate) trace: Face<Self>,
     pub(crate) site: SiteObjects,

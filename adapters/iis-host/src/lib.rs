@@ -80,6 +80,7 @@ mod request;
 mod serve;
 mod text;
 mod threads;
+mod trace;
 mod violation;
 
 pub use self::command::HostArgs;
@@ -88,4 +89,5 @@ pub use self::host::{IisHost, IisHostBuilder};
 pub use self::loader::LoadError;
 pub use self::module::NativeModule;
 pub use self::serve::{listen, serve};
+pub use self::trace::TraceEvent;
 pub use self::violation::{OnViolation, Rule, Violation, Violations};

@@ -1,4 +1,4 @@
-//! What only pointers are passed of: IIS's configuration system, and the trace records of httptrace.h.
+//! What only pointers are passed of: IIS's configuration system.
 
 macro_rules! opaque {
     ($($(#[$about:meta])* $name:ident;)+) => {
@@ -14,10 +14,6 @@ macro_rules! opaque {
 }
 
 opaque! {
-    /// An event of failed-request tracing.
-    HTTP_TRACE_EVENT;
-    /// What failed-request tracing records.
-    HTTP_TRACE_CONFIGURATION;
     /// The configuration system (COM, of ahadmin.h).
     IAppHostAdminManager;
     /// An error of the configuration system (COM, of ahadmin.h).

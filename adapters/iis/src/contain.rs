@@ -3,6 +3,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::event_log::{self, About};
 use crate::faults;
 
 /// Runs what IIS has asked for; after a panic, which is traced, the answer is `failed`.
@@ -19,7 +20,10 @@ pub(crate) fn contained<T>(entry: impl fmt::Display, failed: T, f: impl FnOnce()
                 .map(ToString::to_string)
                 .or_else(|| payload.downcast_ref::<String>().cloned())
                 .unwrap_or_default();
-            tracing::error!(%entry, panic = text, "a panic was stopped at the border to IIS");
+            event_log::report(About::Panic, &format!("A panic was stopped at {entry}: {text}"));
+            event_log::reported(|| {
+                tracing::error!(%entry, panic = text, "a panic was stopped at the border to IIS");
+            });
         }));
         discard((told, payload));
         failed

@@ -11,13 +11,14 @@ use bivalve_iis_sys::{
     IHttpCompletionInfo, IHttpContext, IHttpEventProvider, IHttpResponse, IMapHandlerProvider,
 };
 
+use crate::event_log::{self, About};
 use crate::host::IisHost;
 use crate::object::Object;
 use crate::port::{IisCall, IisPort};
 use crate::provided::Provided;
 use crate::record::Record;
 use crate::waiting::{Call, Work};
-use crate::{inward, outward};
+use crate::{failed_request, inward, outward};
 
 /// One call of one module, with all that belongs to it.
 struct Running {
@@ -179,7 +180,11 @@ impl Running {
     /// A method that returns no future, called directly: where it changes nothing that IIS has to wait for, this is all.
     fn now(mut self, mut provided: Provided) -> REQUEST_NOTIFICATION_STATUS {
         let (index, event) = (self.object().exported.index, self.event);
-        let result = self.cx().call_module_now(index, event, provided.given());
+        let context = self.context;
+        // SAFETY: the notification is answered when this has returned, and not before.
+        let result = unsafe {
+            failed_request::within(context, || self.cx().call_module_now(index, event, provided.given()))
+        };
         let Some(result) = result else {
             return self.later(move |cx| {
                 Box::pin(async move {
@@ -188,7 +193,8 @@ impl Running {
                 })
             });
         };
-        let (flow, wait) = self.settle(result, provided);
+        // SAFETY: as above.
+        let (flow, wait) = unsafe { failed_request::within(context, || self.settle(result, provided)) };
         if !wait {
             self.end();
             return status_of(flow);
@@ -245,11 +251,14 @@ impl Running {
     fn settle(&mut self, result: Result<Flow>, provided: Provided) -> (Flow, bool) {
         let (event, context, provider) = (self.event, self.context, self.provider);
         let nested = !event.notification().is_deterministic();
+        let mut panicked = false;
         if let Err(error) = &result
             && error.is_panic()
             && error.place().is_some_and(|place| place.module == self.object().exported.name)
         {
             self.object().skip();
+            panicked = true;
+            event_log::report(About::Panic, &format!("A panic was stopped, and answered with 500: {error}"));
         }
         let is_callers = provided.is_callers();
         // SAFETY: the notification has not been answered.
@@ -270,7 +279,11 @@ impl Running {
                 if let Some((status, sub_status)) = failed {
                     IisHost::of(cx).shared.fail(status, sub_status);
                 }
-                cx.answer_module(event, result)
+                if panicked {
+                    event_log::reported(|| cx.answer_module(event, result))
+                } else {
+                    cx.answer_module(event, result)
+                }
             }
         };
         if let Some(module) = cx.take_chosen_handler() {

@@ -11,6 +11,7 @@ use bivalve_iis_sys::{
 use crate::contain::contained;
 use crate::object::Object;
 use crate::registry::Exported;
+use crate::subscriber;
 
 /// One for each registered module; IIS owns it until `Terminate`.
 #[repr(C)]
@@ -43,6 +44,7 @@ impl IHttpModuleFactoryImpl for Factory {
         allocator: *mut IModuleAllocator,
     ) -> HRESULT {
         contained("IHttpModuleFactory::GetHttpModule", E_FAIL, || {
+            subscriber::install();
             // SAFETY: IIS keeps the factory until it terminates it.
             let exported = unsafe { &(*this.cast::<Self>()).exported };
             let size = u32::try_from(size_of::<Object>()).unwrap_or(u32::MAX);

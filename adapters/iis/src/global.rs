@@ -16,6 +16,7 @@ use bivalve_iis_sys::{
 };
 
 use crate::contain::contained;
+use crate::event_log::{self, About};
 use crate::registry::{Exported, alias};
 use crate::{pin, place, runtime, text};
 
@@ -92,7 +93,13 @@ impl Global {
             let _runtime = runtime::handle().enter();
             call(global)
                 .inspect_err(|error| {
-                    tracing::error!(module = &*exported.name, %notification, %error, "a module failed");
+                    let name = &*exported.name;
+                    let text =
+                        format!("Module {name} failed at the global notification {notification}: {error}");
+                    event_log::report(About::Error, &text);
+                    event_log::reported(|| {
+                        tracing::error!(module = name, %notification, %error, "a module failed");
+                    });
                 })
                 .ok()
         });

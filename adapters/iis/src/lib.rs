@@ -86,7 +86,9 @@ mod custom;
 mod declared;
 mod driver;
 mod entry;
+mod event_log;
 mod factory;
+mod failed_request;
 #[doc(hidden)]
 pub mod faults;
 mod file;
@@ -109,6 +111,7 @@ mod runtime;
 mod script_map;
 mod service;
 mod stored;
+mod subscriber;
 mod sync;
 mod text;
 mod user;
@@ -116,6 +119,7 @@ mod waiting;
 
 pub use registry::register;
 pub use service::ServiceModule;
+pub use subscriber::IisLayer;
 
 #[doc(hidden)]
 pub mod macros {

@@ -9,7 +9,7 @@ use bivalve_iis_sys::codes::REQUEST_NOTIFICATION_STATUS;
 use bivalve_iis_sys::hresult::succeeded;
 
 use crate::waiting::{Call, Port};
-use crate::{entry, runtime};
+use crate::{entry, failed_request, runtime};
 
 /// A waiting notification of IIS.
 pub(crate) type IisCall = Call<IisPort>;
@@ -30,7 +30,8 @@ impl Port for IisPort {
 
     fn polls<T>(&self, poll: impl FnOnce() -> T) -> T {
         let _entered = runtime::handle().enter();
-        poll()
+        // SAFETY: the notification has not been answered: its answer is what this poll may give.
+        unsafe { failed_request::within(self.0, poll) }
     }
 
     fn post(&self) -> bool {

@@ -13,6 +13,7 @@ use bivalve_iis_sys::{IHttpModuleRegistrationInfo, IHttpModuleRegistrationInfo2,
 use bivalve_iis_sys::{IHttpResponse, IHttpResponse4};
 
 use crate::contain::contained;
+use crate::event_log::{self, About};
 use crate::script_map::ScriptMap;
 use crate::{factory, faults, global, pin, text};
 
@@ -92,13 +93,23 @@ pub unsafe fn register(
             let name = faults::named(&name);
             faults::reach(&"RegisterModule");
             let Some(module) = choose(name) else {
-                tracing::error!(name, "this DLL exports no module of that name: correct globalModules");
+                refused(name, "this DLL exports no module of that name: correct globalModules");
                 return from_win32(ERROR_NOT_FOUND);
             };
             let exported = add(name, module, version, IHttpModuleRegistrationInfo::get_id(info), server);
-            announce(info, &exported)
+            let result = announce(info, &exported);
+            if !succeeded(result) {
+                refused(name, &format!("IIS refused what it asks for, with 0x{result:08X}"));
+            }
+            result
         }
     })
+}
+
+/// Says why the worker process is about to end.
+fn refused(name: &str, why: &str) {
+    event_log::report(About::Registration, &format!("Module {name} is not registered: {why}."));
+    event_log::reported(|| tracing::error!(name, why, "a module is not registered"));
 }
 
 fn add(

@@ -69,6 +69,7 @@ use bivalve_iis_sys::codes::REQUEST_NOTIFICATION_STATUS;
 use bivalve_iis_sys::types::HRESULT;
 
 use crate::contain::discard;
+use crate::event_log::{self, About};
 use crate::sync::{Condvar, Mutex, MutexGuard, ThreadId, current, lock, wait};
 
 /// How often one thread polls again for wakes that come while it polls.
@@ -326,7 +327,9 @@ impl<P: Port> Call<P> {
                     answer = Some(match other {
                         Ok(Poll::Ready(answer)) => answer,
                         _ => {
-                            tracing::error!("the IIS adapter itself panicked; the request is finished");
+                            let what = "the IIS adapter itself panicked; the request is finished";
+                            event_log::report(About::Panic, what);
+                            event_log::reported(|| tracing::error!("{what}"));
                             fault = true;
                             REQUEST_NOTIFICATION_STATUS::FINISH_REQUEST
                         }

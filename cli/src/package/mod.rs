@@ -181,6 +181,8 @@ impl Package {
             ("FILES", files),
             ("VERSION", version.to_owned()),
             ("PRECONDITION", condition.to_owned()),
+            // Who says its names was made with Bivalve.
+            ("EVENTSOURCE", if image.manifest.is_some() { "$true" } else { "$false" }.into()),
             ("COMMON", COMMON.to_owned()),
             ("MACHINE", image.machine.to_string()),
             ("HASHES", hash_lines.join("\n")),

@@ -32,6 +32,8 @@ $handlers = @(@{ Name = 'Gate'; Path = '/api/*' })
 $files = @(@{ Name = 'gate.dll'; Hash = '9f12c73c127113f4ee689e94cbbf1ce6a8087320bce0f9bf16a2a2c6823d68fc' })
 $version = '9f12c73c1271'
 $preCondition = 'bitness64'
+# Whether the DLL writes to the event log as Bivalve.
+$eventSource = $true
 $inetsrv = Join-Path $env:windir 'System32\inetsrv'
 $appcmd = Join-Path $inetsrv 'appcmd.exe'
 $useAppCmd = Test-Path -LiteralPath $appcmd
@@ -216,12 +218,24 @@ function Register-Module([string] $Name, [string] $Image) {
     Say "$Name is registered."
 }
 
+# Without a file of messages the event log shows a text behind an apology for it. EventCreate.exe is part of Windows; its
+# messages 1 to 1000 are the text alone. uninstall.ps1 leaves the source: other modules may use it, and old entries do.
+function Register-EventSource {
+    $key = 'HKLM:\SYSTEM\CurrentControlSet\Services\EventLog\Application\Bivalve'
+    if (Test-Path -LiteralPath $key) { Say 'The event source Bivalve is registered.'; return }
+    [void] (New-Item -Path $key)
+    [void] (New-ItemProperty -LiteralPath $key -Name 'EventMessageFile' -PropertyType ExpandString -Value '%SystemRoot%\System32\EventCreate.exe')
+    [void] (New-ItemProperty -LiteralPath $key -Name 'TypesSupported' -PropertyType DWord -Value 7)
+    Say 'Registered the event source Bivalve.'
+}
+
 try {
     Test-Ready
     $pools = Get-Pools
     $folder = Join-Path $Destination $version
     Copy-Files $folder
     Backup-Configuration ('bivalve-' + (Get-Date -Format 'yyyyMMdd-HHmmss'))
+    if ($eventSource) { Register-EventSource }
     $image = Join-Path $folder $files[0].Name
     foreach ($name in $modules) { Register-Module $name $image }
     foreach ($one in $Site) {

@@ -2,7 +2,7 @@
 
 use async_completion::AsyncHello;
 use hello_world::HelloWorld;
-use same_on_both::probes::{entity, failure, globals, load, nested, response, trips};
+use same_on_both::probes::{entity, failure, globals, load, nested, response, traces, trips};
 
 mod walk;
 
@@ -31,4 +31,5 @@ bivalve_iis::export_modules! {
     "Load" => load::Load,
     "Trips" => trips::Trips,
     "Walk" => walk::Walk,
+    "Traces" => traces::Traces,
 }

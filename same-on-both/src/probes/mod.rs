@@ -6,6 +6,7 @@ pub mod globals;
 pub mod load;
 pub mod nested;
 pub mod response;
+pub mod traces;
 pub mod trips;
 
 use std::sync::Arc;

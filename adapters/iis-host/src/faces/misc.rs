@@ -4,13 +4,15 @@ use std::ffi::c_void;
 use std::ptr::{null, null_mut};
 
 use bivalve_iis_sys::hresult::S_OK;
-use bivalve_iis_sys::opaque::{HTTP_TRACE_CONFIGURATION, HTTP_TRACE_EVENT};
 use bivalve_iis_sys::records::HTTP_CACHE_POLICY;
+use bivalve_iis_sys::records::{HTTP_TRACE_CONFIGURATION, HTTP_TRACE_EVENT};
 use bivalve_iis_sys::types::{BOOL, GUID, HRESULT, HTTP_MODULE_ID, PCSTR, PCWSTR};
 use bivalve_iis_sys::*;
 
 use super::context::text;
 use super::{NOT_SUPPORTED, request_of};
+use crate::face::owner;
+use crate::host::Shared;
 use crate::text::wide;
 
 /// All of them over a [`Request`](crate::request::Request), which keeps them alive until it ends, and some time after.
@@ -35,10 +37,14 @@ impl IModuleAllocatorImpl for Methods {
 }
 
 macro_rules! trace_context {
-    ($type:ident) => {
+    ($type:ident, $traces:expr) => {
         impl IHttpTraceContextImpl for $type {
-            unsafe fn get_trace_configuration(_: *mut IHttpTraceContext, _: *mut HTTP_TRACE_CONFIGURATION) -> HRESULT {
-                NOT_SUPPORTED
+            unsafe fn get_trace_configuration(
+                this: *mut IHttpTraceContext,
+                http_trace_configuration: *mut HTTP_TRACE_CONFIGURATION,
+            ) -> HRESULT {
+                // SAFETY: whose trace it is, is alive; the record is null or readable, by the module's word.
+                unsafe { $traces(this).configuration(http_trace_configuration) }
             }
 
             unsafe fn set_trace_configuration(
@@ -50,9 +56,9 @@ macro_rules! trace_context {
                 NOT_SUPPORTED
             }
 
-            unsafe fn raise_trace_event(_: *mut IHttpTraceContext, _: *mut HTTP_TRACE_EVENT) -> HRESULT {
-                // Nobody listens.
-                S_OK
+            unsafe fn raise_trace_event(this: *mut IHttpTraceContext, trace_event: *mut HTTP_TRACE_EVENT) -> HRESULT {
+                // SAFETY: as above.
+                unsafe { $traces(this).raise(trace_event) }
             }
 
             unsafe fn get_trace_activity_id(_: *mut IHttpTraceContext) -> *const GUID {
@@ -76,8 +82,8 @@ macro_rules! trace_context {
     };
 }
 
-trace_context!(Methods);
-trace_context!(OfServer);
+trace_context!(Methods, |this| &request_of(this).host.traces);
+trace_context!(OfServer, |this| &owner::<Shared, IHttpTraceContext>(this).traces);
 
 impl IScriptMapInfoImpl for Methods {
     unsafe fn get_path(this: *const IScriptMapInfo) -> PCWSTR {

@@ -9,7 +9,7 @@ use super::site::IHttpApplication;
 use super::trace::IHttpTraceContext;
 use super::user::IHttpUser;
 use crate::codes::CACHE_OPERATION;
-use crate::opaque::HTTP_TRACE_EVENT;
+use crate::records::HTTP_TRACE_EVENT;
 use crate::types::{BOOL, HRESULT, HTTP_MODULE_ID, PCWSTR};
 use crate::version::{IIS_7_0, IIS_7_5, IIS_8_0, IIS_8_5};
 

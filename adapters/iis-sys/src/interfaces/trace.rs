@@ -1,6 +1,6 @@
 //! Tracing of failed requests.
 
-use crate::opaque::{HTTP_TRACE_CONFIGURATION, HTTP_TRACE_EVENT};
+use crate::records::{HTTP_TRACE_CONFIGURATION, HTTP_TRACE_EVENT};
 use crate::types::{GUID, HRESULT, HTTP_MODULE_ID, PCWSTR};
 use crate::version::IIS_7_0;
 

@@ -13,6 +13,7 @@ mod log;
 mod request;
 mod response;
 mod security;
+mod trace;
 
 pub use address::*;
 pub use chunk::*;
@@ -21,6 +22,7 @@ pub use log::*;
 pub use request::*;
 pub use response::*;
 pub use security::*;
+pub use trace::*;
 
 /// What `IHttpRequest::GetRawHttpRequest` returns.
 pub type HTTP_REQUEST = HTTP_REQUEST_V2;
