@@ -49,6 +49,14 @@
 //! with 500 (nested events pass), and so is a fault of this crate: nothing passes a module that could not be asked,
 //! but LogRequest and EndRequest. The DLL stays in the process for ever.
 //!
+//! # Tracing
+//!
+//! Nobody sees what a worker process prints. So a DLL that has no subscriber when its first request comes gets one: errors go
+//! to the Windows event log, and what is traced in a module's call goes to the failed-request trace of its request, where
+//! that asks for it. It is the DLL's alone: each has its own `tracing`. Who wants another sets it in the expression of
+//! [`export_modules!`], or when the application starts, and adds [`IisLayer`] for these two places; setting one later
+//! fails. Panics, refused registrations and failed global notifications are in the event log in any case.
+//!
 //! # Limits
 //!
 //! - A child request runs as its parent's user, and its response is buffered by IIS.
@@ -56,7 +64,10 @@
 //!   overlapped I/O) and timers run on two threads of the DLL, because `AssociateWithThreadPool` has no way to post.
 //! - Global notifications are those of [`GlobalModule`](bivalve_core::GlobalModule). One that comes when the process has
 //!   already ended its other threads does not reach the module.
-//! - No event log, no failed-request tracing: events go to `tracing`.
+//! - The event log takes 20 entries of a DLL in a minute, of 4,000 characters each; the next one says how many were left out.
+//!   Its source `Bivalve` has to be registered (`bivalve iis package` does) for texts without an apology before them. Off
+//!   Windows there is none.
+//! - In a request's failed-request trace is what is traced on the thread of a module's call, while it runs; spans are not.
 //! - Trailers need the `IHttpResponse4` of newer versions; elsewhere they are left out, and traced.
 //! - Body chunks that IIS keeps in a form of its own (fragments of http.sys's cache) are not shown to modules. They leave
 //!   with what a module adds behind chunks that it was shown. An error, a cleared head, or a body where none was shown
