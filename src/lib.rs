@@ -62,12 +62,14 @@
 //! - [`Context`]: everything that a module may do with a request.
 //! - [`driver`]: completions: files, sockets and timers that report bytes and status. `backend` chooses which one.
 //! - [`testing`]: a host for tests, in which a request goes step by step.
+//! - `iis` (with the feature of that name): modules, and Tower services, as a DLL that IIS loads.
 //! - `tower` (with the feature of that name): a pipeline as a `tower::Layer`, and any Tower service as its
 //!   handler.
 //!
 //! # Features
 //!
 //! - `backend` (default): the module `backend`, with the completion drivers of the system.
+//! - `iis`: the module `iis`, with `export_modules!` and `export_service!`, which make a DLL for IIS.
 //! - `tower` (default): the module `tower`, with the Tower adapter.
 
 #![forbid(unsafe_code)]
@@ -76,6 +78,8 @@
 pub mod backend;
 
 pub use bivalve_core::*;
+#[cfg(feature = "iis")]
+pub use bivalve_iis as iis;
 #[doc = include_str!("docs/module.md")]
 pub use bivalve_macros::module;
 #[cfg(feature = "tower")]

@@ -18,12 +18,10 @@ use std::task::{Context as Task, Poll};
 
 use http::StatusCode;
 
-#[cfg(doc)]
-use crate::Context;
 use crate::context::{StateStore, TypeMap};
 use crate::{
-    ChildRequest, ChildResponse, CustomNotification, EntityRead, Flow, Notifications, PathMapping, Result,
-    Sending,
+    ChildRequest, ChildResponse, Context, CustomNotification, EntityRead, Flow, Notifications, PathMapping,
+    Result, Sending,
 };
 
 /// What a host that is a pipeline itself answers in place of ours. For hosts.
@@ -37,6 +35,13 @@ pub trait Foreign {
 
     /// Puts it back, for the other contexts of the request.
     fn put_kept(&mut self, kept: Kept);
+
+    /// What the host does with the context before an operation in which it may raise events: other contexts of the request
+    /// see what this one has changed.
+    fn step_out(&self) -> fn(&mut Context);
+
+    /// What it does afterwards: this context sees what others have changed.
+    fn step_in(&self) -> fn(&mut Context);
 
     /// Maps a URL path that has passed the checks of [`Context::map_path`] to a physical path.
     ///
@@ -70,9 +75,19 @@ pub trait Foreign {
     /// The calling module wants no more of these.
     fn disable_notifications(&mut self, notifications: Notifications, post_notifications: Notifications);
 
-    /// Whether a module has failed in an event nested in the last operation, and with which status and sub-status;
-    /// asked once after each.
-    fn take_nested_failure(&mut self) -> Option<(StatusCode, u16)>;
+    /// Whether a module has failed in an event nested in the last operation; asked once after each.
+    fn take_nested_failure(&mut self) -> Option<NestedFailure>;
+}
+
+/// How a module has failed in a nested event. For hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NestedFailure {
+    /// What the request answers.
+    pub status: StatusCode,
+    /// Its sub-status.
+    pub sub_status: u16,
+    /// The answer has left in place of the part that the module has failed at.
+    pub answered: bool,
 }
 
 /// What modules keep for one request: their states, and the values they share. Opaque: a host hands it on.

@@ -66,6 +66,8 @@ pub struct ResponsePart {
 pub struct ResponseHead {
     /// The status.
     pub status: StatusCode,
+    /// IIS's sub-status: for the host's log, never on the wire.
+    pub sub_status: u16,
     /// The headers.
     pub headers: HeaderMap,
     /// What the handler attached to its response.

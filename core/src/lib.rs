@@ -50,7 +50,7 @@ pub use self::environment::{
 };
 pub use self::error::{Error, ErrorKind, Place, Result};
 pub use self::flow::{Flow, ModuleFuture, Outcome};
-pub use self::foreign::{Foreign, Given, Kept};
+pub use self::foreign::{Foreign, Given, Kept, NestedFailure};
 pub use self::global::{
     ApplicationProvider, ConfigurationChangeProvider, GlobalFlow, GlobalModule, GlobalNotification,
     GlobalRegistration, StopListeningProvider,

@@ -56,7 +56,8 @@ async fn see_in(case: &Case, builder: PipelineBuilder) -> Seen {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    timeout(Duration::from_secs(30), end).await.expect("every request ends");
+    let ended = timeout(Duration::from_secs(30), end).await;
+    assert!(ended.is_ok(), "every request ends: {answer:?} {:?}", witness.take());
     server.abort();
     Seen { answer, events: witness.take() }
 }

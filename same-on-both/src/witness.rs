@@ -39,7 +39,8 @@ macro_rules! events {
     ($($method:ident)*) => {
         $(fn $method<'a>(&'a self, cx: &'a mut Context) -> Outcome<'a> {
             let user = cx.user().map_or("-", User::name).to_owned();
-            self.note(format!("{} {} {user}", cx.event(), cx.response().status().as_u16()))
+            let (status, sub) = (cx.response().status().as_u16(), cx.response().sub_status());
+            self.note(format!("{} {status}.{sub} {user}", cx.event()))
         })*
     };
 }

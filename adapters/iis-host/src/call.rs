@@ -17,6 +17,7 @@ use http::StatusCode;
 
 use crate::faces::completion::Info;
 use crate::faces::provider::Provider;
+use crate::faces::records;
 use crate::fault::Fault;
 use crate::frame::{Callback, Completion, Frame, Next, Submitted};
 use crate::operation::{Done, Operation};
@@ -160,6 +161,9 @@ impl Call {
                 None => inner.notify(),
                 Some(completion) => inner.complete(completion),
             };
+            if status != Status::PENDING {
+                records::adopt(&inner.frame.request);
+            }
             drop(current);
             inner.frame.call_ends(status);
         };

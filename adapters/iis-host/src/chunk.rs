@@ -61,6 +61,20 @@ fn status(error: std::io::Error) -> HRESULT {
     bivalve_core::CompletionStatus::from_io_error(&error).hresult()
 }
 
+/// The file as a record has it.
+#[cfg(windows)]
+pub(crate) fn handle(file: &File) -> HANDLE {
+    use std::os::windows::io::AsRawHandle;
+    file.as_raw_handle()
+}
+
+/// The file as a record has it.
+#[cfg(unix)]
+pub(crate) fn handle(file: &File) -> HANDLE {
+    use std::os::fd::AsRawFd;
+    std::ptr::without_provenance_mut(usize::try_from(file.as_raw_fd()).unwrap_or(usize::MAX))
+}
+
 /// A handle of our own: the module may close its own when the request is over, which may be before it is sent.
 #[cfg(windows)]
 fn clone(handle: HANDLE) -> std::io::Result<File> {

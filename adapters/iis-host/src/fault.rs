@@ -15,6 +15,9 @@ pub enum Fault {
     Cancelled(usize),
     /// The client leaves just before the module is called at this event.
     DisconnectAt(Event),
+    /// Several values of one numbered response header stand beside each other, in `HTTP_MULTIPLE_KNOWN_HEADERS`, and not in
+    /// one line.
+    HeadersApart,
     /// Asynchronous operations are done before the call returns, which then says that no completion will come.
     Inline,
     /// Completions are delivered some milliseconds late.

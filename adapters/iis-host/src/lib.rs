@@ -49,7 +49,9 @@
 //! - `GetReadyToLogData` is false and `GetLogData` null, whatever the module's priority.
 //! - `GetNextNotification` merges nothing. Tick counts are zero. Kernel and output caches, performance counters, custom
 //!   error pages and failed-request tracing are not there; `QuickTrace` goes to the log.
-//! - What a module writes into `HTTP_REQUEST` or `HTTP_RESPONSE` by itself is not read back; chunks of files are not in it.
+//! - Of what a module writes into the records by itself, these are read back: headers of both, and status and chunks of
+//!   `HTTP_RESPONSE`; when its call returns with an answer, or calls a method that changes or sends something. Bytes that are
+//!   changed where they are, are not.
 //! - A handler mapping names every module. `SetScriptMap` with a mapping that names another module is ignored.
 //! - The bytes of a chunk are copied when it is written, where IIS may keep the pointer.
 //! - No impersonation: tokens are null. Text in 8 bits is UTF-8.

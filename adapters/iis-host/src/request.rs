@@ -20,6 +20,7 @@ use crate::connection::ConnectionObject;
 use crate::container::Container;
 use crate::face::Face;
 use crate::faces;
+use crate::faces::written::Looks;
 use crate::frame::Frame;
 use crate::host::Shared;
 use crate::loan::Loan;
@@ -79,6 +80,8 @@ pub(crate) struct Details {
     pub(crate) script_name: Option<String>,
     pub(crate) raw_request: Option<*mut HTTP_REQUEST>,
     pub(crate) raw_response: Option<*mut HTTP_RESPONSE>,
+    /// How both looked when they were filled in.
+    pub(crate) filled: (Option<Looks>, Option<Looks>),
 }
 
 // SAFETY: users are their module's, who keeps them alive until they are given back and lets any thread call them; the

@@ -6,20 +6,24 @@ use bivalve_iis_sys::flags::{CLONE_FLAG_BASICS, EXECUTE_FLAG_BUFFER_RESPONSE};
 use bivalve_iis_sys::hresult::{E_UNEXPECTED, succeeded};
 use bivalve_iis_sys::types::HRESULT;
 
+use crate::user::Held;
 use crate::{foreign, inward, outward};
 
 /// A child of a request. It has to be released before its parent ends.
 pub(crate) struct Child {
     request: Option<ChildRequest>,
     context: *mut IHttpContext,
+    /// As whom it runs, where that is not the parent's user. Here until the child has been released.
+    user: Option<Held>,
 }
 
-// SAFETY: the context is IIS's, which may be called from any thread, one at a time: that of the call that has the child.
+// SAFETY: the context is IIS's, which may be called from any thread, one at a time: that of the call that has the child. The
+// user is counted, and may be let go of by any thread.
 unsafe impl Send for Child {}
 
 impl Child {
     pub(crate) fn new(request: ChildRequest) -> Self {
-        Self { request: Some(request), context: std::ptr::null_mut() }
+        Self { request: Some(request), context: std::ptr::null_mut(), user: None }
     }
 
     /// Starts it, once. IIS completes it as it does every operation, unless it has failed.
@@ -42,7 +46,9 @@ impl Child {
                 outward::insert_entity(self.context, target, request.entity());
             }
             let flags = EXECUTE_FLAG_BUFFER_RESPONSE;
-            IHttpContext::execute_request(parent, 1, self.context, flags, std::ptr::null_mut(), expected)
+            self.user = request.own_user().cloned().map(Held::new);
+            let user = self.user.as_ref().map_or(std::ptr::null_mut(), Held::as_ptr);
+            IHttpContext::execute_request(parent, 1, self.context, flags, user, expected)
         }
     }
 

@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bivalve_core::{Context, Event, Flow, Notification, Result};
+use bivalve_core::{Context, Event, Flow, NestedFailure, Notification, Result};
 use bivalve_iis_sys::codes::REQUEST_NOTIFICATION_STATUS;
 use bivalve_iis_sys::hresult::E_FAIL;
 use bivalve_iis_sys::{
@@ -63,13 +63,19 @@ pub(crate) unsafe fn enter(
         return REQUEST_NOTIFICATION_STATUS::CONTINUE;
     }
     // SAFETY: as the caller says.
-    let mut cx = unsafe { record.take(context, exported) };
+    let Some(mut cx) = (unsafe { record.take(context, exported, event) }) else {
+        // SAFETY: as the caller says.
+        return unsafe { refuse(context, event, provider) };
+    };
     let host = IisHost::of(&mut cx);
     host.event = Some(event);
     host.provider = provider;
     host.call = None;
     // SAFETY: as the caller says.
-    unsafe { inward::bring(&mut cx) };
+    if !unsafe { inward::bring(&mut cx, event) } {
+        // SAFETY: as the caller says.
+        return unsafe { refuse(context, event, provider) };
+    }
     let answered = &record.shared.answered;
     if comes_after_handler(event) {
         answered.store(true, Ordering::Relaxed);
@@ -95,19 +101,26 @@ pub(crate) unsafe fn enter(
     })
 }
 
-/// `OnAsyncCompletion`.
+/// `OnAsyncCompletion`; `event` is `None` where the number is not that of one.
 ///
 /// # Safety
 ///
-/// IIS has called it with these; the completion lives during this call.
+/// IIS has called it with these; the completion lives during this call, and the context until the answer.
 pub(crate) unsafe fn completed(
     object: &Object,
-    event: Event,
+    context: *mut IHttpContext,
+    event: Option<Event>,
     info: *mut IHttpCompletionInfo,
 ) -> REQUEST_NOTIFICATION_STATUS {
-    let Some(call) = object.awaiting(event) else {
-        tracing::error!(%event, "IIS has completed something that nobody waits for");
-        return REQUEST_NOTIFICATION_STATUS::CONTINUE;
+    let Some(call) = event.and_then(|event| object.awaiting(event)) else {
+        tracing::error!(?event, "IIS has completed something that nobody waits for");
+        // Any other answer would be that of a notification that has not come to one.
+        if object.is_waiting() {
+            return REQUEST_NOTIFICATION_STATUS::PENDING;
+        }
+        // And none comes that could be waited for.
+        // SAFETY: IIS keeps the context until it has an answer, says the caller.
+        return unsafe { fail_closed(context, event, std::ptr::null_mut()) };
     };
     let (mut bytes, mut status) = (0, 0);
     if !info.is_null() {
@@ -133,9 +146,12 @@ pub(crate) unsafe fn completed(
 pub(crate) unsafe fn failed(
     object: &Object,
     context: *mut IHttpContext,
-    event: Event,
+    event: Option<Event>,
 ) -> REQUEST_NOTIFICATION_STATUS {
-    let Some(call) = object.awaiting(event) else {
+    let Some(call) = event.and_then(|event| object.awaiting(event)) else {
+        if object.is_waiting() {
+            return REQUEST_NOTIFICATION_STATUS::PENDING;
+        }
         // SAFETY: as the caller says.
         return unsafe { fail_closed(context, event, std::ptr::null_mut()) };
     };
@@ -151,13 +167,41 @@ pub(crate) unsafe fn failed(
 /// IIS has called a notification with this context and provider, null if unknown, which has not been answered.
 pub(crate) unsafe fn fail_closed(
     context: *mut IHttpContext,
+    event: impl Into<Option<Event>>,
+    provider: *mut c_void,
+) -> REQUEST_NOTIFICATION_STATUS {
+    // SAFETY: as the caller says.
+    unsafe { finish_with(context, event.into(), provider, (500, c"Internal Server Error")) }
+}
+
+/// The answer to a request that modules cannot be shown: one whose method or URL is none.
+///
+/// # Safety
+///
+/// As for [`fail_closed`].
+unsafe fn refuse(
+    context: *mut IHttpContext,
     event: Event,
     provider: *mut c_void,
 ) -> REQUEST_NOTIFICATION_STATUS {
-    if event.notification().is_guaranteed() {
+    // SAFETY: as the caller says.
+    unsafe { finish_with(context, Some(event), provider, (400, c"Bad Request")) }
+}
+
+/// # Safety
+///
+/// As for [`fail_closed`].
+unsafe fn finish_with(
+    context: *mut IHttpContext,
+    event: Option<Event>,
+    provider: *mut c_void,
+    (status, reason): (u16, &std::ffi::CStr),
+) -> REQUEST_NOTIFICATION_STATUS {
+    let notification = event.map(Event::notification);
+    if notification.is_some_and(Notification::is_guaranteed) {
         return REQUEST_NOTIFICATION_STATUS::CONTINUE;
     }
-    if !event.notification().is_deterministic() && !provider.is_null() {
+    if notification.is_some_and(|notification| !notification.is_deterministic()) && !provider.is_null() {
         // Whoever has raised it goes on otherwise, as if it had been agreed to.
         // SAFETY: the provider is alive, says the caller; every class of them begins with this one.
         unsafe { IHttpEventProvider::set_error_status(provider.cast::<IHttpEventProvider>(), E_FAIL) };
@@ -167,8 +211,8 @@ pub(crate) unsafe fn fail_closed(
         let response = IHttpContext::get_response(context);
         if IHttpContext::get_response_headers_sent(context) == 0 {
             IHttpResponse::clear(response);
-            let reason = c"Internal Server Error".as_ptr().cast();
-            IHttpResponse::set_status(response, 500, reason, 0, E_FAIL, std::ptr::null_mut(), 1);
+            let reason = reason.as_ptr().cast();
+            IHttpResponse::set_status(response, status, reason, 0, E_FAIL, std::ptr::null_mut(), 1);
         } else {
             IHttpResponse::reset_connection(response);
         }
@@ -262,6 +306,8 @@ impl Running {
         }
         let is_callers = provided.is_callers();
         // SAFETY: the notification has not been answered.
+        let raised_here = unsafe { provided.is_raised_here(provider) };
+        // SAFETY: as above.
         unsafe { provided.give_back(context, provider, &result) };
         if event == Event::of(Notification::ExecuteRequestHandler) {
             self.record.shared.answered.store(true, Ordering::Relaxed);
@@ -271,14 +317,24 @@ impl Running {
             let is_told = error.is_panic() || !(is_callers || event.notification().is_guaranteed());
             is_told && !error.is_disconnected()
         });
+        let mut failed = cx.nested_failure();
+        // What fails while the head is leaving is answered by this very part.
+        let answered = event.notification() == Notification::SendResponse && !cx.response().headers_sent();
         let flow = match result {
             // It is not answered for; but what has failed inside it is, and does not stay for the next call.
             Err(error) if is_callers && !error.is_panic() => cx.answer_module(event, Ok(Flow::Finish)),
+            // What has failed inside it is answered by the event around it, and the others are asked as well.
+            Ok(flow) if raised_here => {
+                cx.answer_module(event, Ok(Flow::Continue));
+                flow
+            }
             result => {
-                let failed = result.as_ref().err().filter(|_| nested).map(|e| (e.status(), e.sub_status()));
-                if let Some((status, sub_status)) = failed {
-                    IisHost::of(cx).shared.fail(status, sub_status);
-                }
+                let own = |error: &bivalve_core::Error| NestedFailure {
+                    status: error.status(),
+                    sub_status: error.sub_status(),
+                    answered,
+                };
+                failed = result.as_ref().err().map(own).or(failed);
                 if panicked {
                     event_log::reported(|| cx.answer_module(event, result))
                 } else {
@@ -286,6 +342,11 @@ impl Running {
                 }
             }
         };
+        // Another DLL has no use for it: there, the answer is that the request ends.
+        let is_others = event.notification() == Notification::CustomRequestNotification && !raised_here;
+        if let Some(failure) = failed.filter(|_| nested && !is_others) {
+            IisHost::of(cx).shared.fail(failure);
+        }
         if let Some(module) = cx.take_chosen_handler() {
             IisHost::of(cx).shared.choose_handler(module);
         }

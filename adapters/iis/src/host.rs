@@ -15,20 +15,19 @@ use std::task::{Context as Task, Poll, ready};
 
 use bivalve_core::{
     ChildRequest, ChildResponse, Completion, CompletionStatus, Context, CustomNotification, EntityChunk,
-    Event, Flow, Foreign, Host, Kept, Notifications, ResponsePart, Result,
+    Event, Flow, Foreign, Host, Kept, NestedFailure, Notification, Notifications, ResponsePart, Result,
 };
 use bivalve_iis_sys::hresult::{E_UNEXPECTED, ERROR_HANDLE_EOF, S_OK, from_win32, succeeded};
 use bivalve_iis_sys::types::HRESULT;
 use bivalve_iis_sys::{IHttpConnection, IHttpContext, IHttpRequest, IHttpResponse};
 use bytes::Bytes;
-use http::StatusCode;
 
 use crate::batch::{Batch, batches};
 use crate::child::Child;
 use crate::contain::contained;
 use crate::custom::Custom;
 use crate::foreign;
-use crate::inward::Mirror;
+use crate::inward::{self, Mirror};
 use crate::outward;
 use crate::port::IisCall;
 use crate::record::Shared;
@@ -434,6 +433,31 @@ impl Foreign for IisHost {
         self.shared.put_kept(kept);
     }
 
+    fn step_out(&self) -> fn(&mut Context) {
+        |cx| {
+            let in_send = IisHost::of(cx).event == Some(Event::of(Notification::SendResponse));
+            // SAFETY: the call that has this host has not been answered.
+            unsafe { outward::push(cx, in_send) };
+        }
+    }
+
+    fn step_in(&self) -> fn(&mut Context) {
+        |cx| {
+            let Some(event) = IisHost::of(cx).event else { return };
+            // A flush takes with it what leaves, and the rest of what was changed waits for the end of the call.
+            let (request, response) = cx.take_touched();
+            // What cannot be shown is refused by the next event.
+            // SAFETY: the call that has this host has not been answered.
+            unsafe { inward::bring(cx, event) };
+            if request {
+                let _ = cx.request_mut();
+            }
+            if response {
+                let _ = cx.response_mut();
+            }
+        }
+    }
+
     fn map_path(&mut self, url: &str) -> Result<PathBuf> {
         // SAFETY: the call that has this host has not been answered.
         unsafe { foreign::map_path(self.context, url) }
@@ -491,7 +515,7 @@ impl Foreign for IisHost {
         unsafe { IHttpContext::disable_notifications(self.context, notifications.bits(), post.bits()) };
     }
 
-    fn take_nested_failure(&mut self) -> Option<(StatusCode, u16)> {
+    fn take_nested_failure(&mut self) -> Option<NestedFailure> {
         self.shared.take_failure()
     }
 }

@@ -3,7 +3,7 @@
 //! Headers are read from the raw records, which every `SetHeader` changes. They are compared, byte by byte, with a copy
 //! of what was read last time; only where they differ are they parsed again.
 
-use bivalve_core::{ClientCertificate, Connection, Context, EntityChunk, User};
+use bivalve_core::{ClientCertificate, Connection, Context, EntityChunk, Event, Notification, User};
 use bivalve_iis_sys::headers::{REQUEST_HEADERS, RESPONSE_HEADERS};
 use bivalve_iis_sys::records::HTTP_RESPONSE;
 use bivalve_iis_sys::{IHttpContext, IHttpRequest, IHttpResponse, IHttpUser};
@@ -12,8 +12,8 @@ use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
 use crate::host::IisHost;
 use crate::raw::{
-    Seen, address, chunks, headers, look_at_chunks, look_at_request, look_at_response, look_at_wide,
-    looks_like, url_now, url_sent,
+    Seen, add_all, address, chunks, headers, hold, look_at_chunks, look_at_request, look_at_response,
+    look_at_wide, looks_like, several, url_now, url_sent, veil_method, veil_now, veil_sent,
 };
 use crate::text;
 
@@ -23,6 +23,8 @@ pub(crate) struct Mirror {
     /// Memory for what is looked at.
     scratch: Vec<u8>,
     request_seen: Vec<u8>,
+    /// What modules see of the request is not it: method or URL are none.
+    veiled: bool,
     pub(crate) request_headers: HeaderMap,
     pub(crate) method: Method,
     pub(crate) url: Uri,
@@ -38,36 +40,48 @@ pub(crate) struct Mirror {
     pub(crate) trailers: HeaderMap,
 }
 
-/// Brings request, response and user of the context in step with IIS.
+/// Brings request, response and user of the context in step with IIS. `false`: the request is none that a module can be
+/// shown at this event.
 ///
 /// # Safety
 ///
 /// The host of the context has the context of IIS that the notification that runs was given.
-pub(crate) unsafe fn bring(cx: &mut Context) {
+pub(crate) unsafe fn bring(cx: &mut Context, event: Event) -> bool {
     let host = IisHost::of(cx);
     let mut mirror = std::mem::take(&mut host.mirror);
     let context = host.context();
     // SAFETY: the context is alive, says the caller, and with it request, response and user.
-    unsafe {
+    let shown = unsafe {
         let request = IHttpContext::get_request(context);
-        bring_request(cx, request, &mut mirror);
+        let shown = bring_request(cx, request, &mut mirror, event);
         let response = IHttpContext::get_response(context);
         let sent = IHttpContext::get_response_headers_sent(context) != 0;
+        if event.notification() == Notification::SendResponse {
+            // Another part is another response, also where the last one was.
+            mirror.forget_chunks();
+        }
         bring_response(cx, response, sent, &mut mirror);
         let user = user_of(IHttpContext::get_user(context));
         if user != mirror.user {
             cx.adopt_user(user.clone());
             mirror.user = user;
         }
-    }
+        shown
+    };
     IisHost::of(cx).mirror = mirror;
     let _ = cx.take_touched();
+    shown.is_some()
 }
 
 /// # Safety
 ///
 /// `request` is alive.
-unsafe fn bring_request(cx: &mut Context, request: *mut IHttpRequest, mirror: &mut Mirror) {
+unsafe fn bring_request(
+    cx: &mut Context,
+    request: *mut IHttpRequest,
+    mirror: &mut Mirror,
+    event: Event,
+) -> Option<()> {
     // SAFETY: the request is alive, says the caller, and its record with it; nobody writes to it during this call.
     unsafe {
         let raw = IHttpRequest::get_raw_http_request(request);
@@ -80,9 +94,10 @@ unsafe fn bring_request(cx: &mut Context, request: *mut IHttpRequest, mirror: &m
             look_at_wide(&mut seen, raw);
         }
         look_at_request(&mut seen, raw);
-        if seen != mirror.request_seen {
-            let parts = head(request);
-            let original = changed.then(|| url_sent(raw).unwrap_or_else(|| unreadable("URL")));
+        if seen != mirror.request_seen || (mirror.veiled && !event.notification().is_guaranteed()) {
+            let (parts, veiled) = head(request, event)?;
+            let original = if changed { Some(shown(url_sent(raw), event, || veil_sent(raw))?) } else { None };
+            mirror.veiled = veiled;
             mirror.method = parts.method.clone();
             mirror.url = parts.uri.clone();
             mirror.request_headers.clone_from(&parts.headers);
@@ -91,6 +106,7 @@ unsafe fn bring_request(cx: &mut Context, request: *mut IHttpRequest, mirror: &m
         }
         mirror.scratch = seen;
         cx.request_mut().reopen_entity();
+        Some(())
     }
 }
 
@@ -127,7 +143,10 @@ unsafe fn bring_response(cx: &mut Context, response: *mut IHttpResponse, sent: b
         mirror.scratch = seen;
         cx.response_mut().adopt_sent(sent);
         let seen = look_at_chunks(raw);
-        if seen != mirror.chunks_seen || cx.response().chunks().len() != mirror.chunks.len() {
+        if seen != mirror.chunks_seen
+            || cx.response().chunks().len() != mirror.chunks.len()
+            || !hold(raw, &mirror.chunks)
+        {
             mirror.chunks = chunks(raw, &seen, &mirror.chunks_seen, &mirror.chunks);
             mirror.hidden = mirror.chunks.len() != seen.len();
             mirror.chunks_seen = seen;
@@ -173,12 +192,22 @@ unsafe fn response_headers(raw: *const HTTP_RESPONSE) -> HeaderMap {
     }
     // SAFETY: it is alive, says the caller, and with it what it points to.
     unsafe {
-        let raw = &(*raw).Base.Headers;
-        headers(&raw.KnownHeaders, &RESPONSE_HEADERS, raw.pUnknownHeaders, raw.UnknownHeaderCount)
+        let base = &(*raw).Base.Headers;
+        let mut map =
+            headers(&base.KnownHeaders, &RESPONSE_HEADERS, base.pUnknownHeaders, base.UnknownHeaderCount);
+        for (name, values) in several(raw) {
+            add_all(&mut map, name, values);
+        }
+        map
     }
 }
 
 impl Mirror {
+    fn forget_chunks(&mut self) {
+        self.chunks.clear();
+        self.chunks_seen = vec![(-1, 0, 0, 0)];
+    }
+
     /// What was written to the request is there now.
     ///
     /// # Safety
@@ -225,25 +254,32 @@ impl Mirror {
     }
 }
 
-/// No module is shown another method or URL than IIS serves. The notification ends here; what it answers then is that of
-/// `fail_closed`.
-fn unreadable<T>(what: &'static str) -> T {
-    tracing::error!(what, "a request that cannot be shown to modules is refused");
-    std::panic::resume_unwind(Box::new(what))
+/// No module decides on another method or URL than IIS serves: the request is refused. LogRequest and EndRequest decide
+/// nothing, and an attack belongs into the log: they are shown what the client sent, encoded so that it is a method or URL.
+fn shown<T>(read: Option<T>, event: Event, veiled: impl FnOnce() -> T) -> Option<T> {
+    if read.is_none() && !event.notification().is_guaranteed() {
+        tracing::error!(%event, "a request whose method or URL is none is refused");
+        return None;
+    }
+    Some(read.unwrap_or_else(veiled))
 }
 
-/// The head of the request, for a context that begins. Unwinds when modules cannot be shown it.
+/// The head of the request, for a context that begins, and whether it is only what stands for one; `None` where modules
+/// cannot be shown it.
 ///
 /// # Safety
 ///
 /// `request` is alive.
-pub(crate) unsafe fn head(request: *mut IHttpRequest) -> http::request::Parts {
+pub(crate) unsafe fn head(request: *mut IHttpRequest, event: Event) -> Option<(http::request::Parts, bool)> {
     let (mut parts, ()) = http::Request::new(()).into_parts();
+    let mut is_veiled = false;
     // SAFETY: the request is alive, says the caller, and with it its record and texts.
     unsafe {
         let raw = IHttpRequest::get_raw_http_request(request);
-        parts.method = Method::from_bytes(text::terminated(IHttpRequest::get_http_method(request)))
-            .unwrap_or_else(|_| unreadable("method"));
+        let sent = text::terminated(IHttpRequest::get_http_method(request));
+        let method = Method::from_bytes(sent).ok();
+        is_veiled |= method.is_none();
+        parts.method = shown(method, event, || veil_method(sent))?;
         let (mut major, mut minor) = (1_u16, 1_u16);
         IHttpRequest::get_http_version(request, &mut major, &mut minor);
         parts.version = match (major, minor) {
@@ -256,13 +292,15 @@ pub(crate) unsafe fn head(request: *mut IHttpRequest) -> http::request::Parts {
         if !raw.is_null() {
             let changed = IHttpRequest::get_url_changed(request) != 0;
             let url = if changed { url_now(raw) } else { url_sent(raw) };
-            parts.uri = url.unwrap_or_else(|| unreadable("URL"));
+            is_veiled |= url.is_none();
+            let veiled = || if changed { veil_now(raw) } else { veil_sent(raw) };
+            parts.uri = shown(url, event, veiled)?;
             let raw = &(*raw).Base.Headers;
             parts.headers =
                 headers(&raw.KnownHeaders, &REQUEST_HEADERS, raw.pUnknownHeaders, raw.UnknownHeaderCount);
         }
     }
-    parts
+    Some((parts, is_veiled))
 }
 
 /// Both ends of the connection that the request came on.

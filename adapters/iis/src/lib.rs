@@ -59,7 +59,7 @@
 //!
 //! # Limits
 //!
-//! - A child request runs as its parent's user, and its response is buffered by IIS.
+//! - The response of a child request is buffered by IIS.
 //! - [`Server::driver`](bivalve_core::Server::driver): what it posts itself (`Post`, a call on a file that cannot be opened for
 //!   overlapped I/O) and timers run on two threads of the DLL, because `AssociateWithThreadPool` has no way to post.
 //! - Global notifications are those of [`GlobalModule`](bivalve_core::GlobalModule). One that comes when the process has
@@ -72,14 +72,15 @@
 //! - Body chunks that IIS keeps in a form of its own (fragments of http.sys's cache) are not shown to modules. They leave
 //!   with what a module adds behind chunks that it was shown. An error, a cleared head, or a body where none was shown
 //!   replaces them: another response has nothing of them.
-//! - What a module makes of the body in SendResponse is copied into memory of the request, which IIS frees at the request's
-//!   end: a filter that changes every part of a stream holds as much as it has sent, and a stream without end grows
-//!   without bound. What it leaves at the front is not copied.
-//! - Several values of one known header that IIS keeps apart (`HTTP_MULTIPLE_KNOWN_HEADERS`) are not shown.
+//! - What a module makes of the body in SendResponse is copied into memory of the request, which is used again for the next
+//!   part: about as much as the largest part, until the request ends. What it leaves at the front is not copied. What
+//!   a module makes of the body in ReadEntity is copied as well, and IIS frees it at the end of the request only.
 //! - A header value has at most 65,535 bytes; a longer one is left out, with the one it replaces, and traced.
-//! - A status that IIS refuses resets the connection. A sub-status set just before a flush does not reach IIS's log.
-//! - A URL or method that `http` cannot hold is answered with 500 before a module is asked; LogRequest and EndRequest pass
-//!   without one.
+//! - A status that IIS refuses resets the connection.
+//! - A request whose URL or method `http` cannot hold is answered with 400 before a module is asked. LogRequest and
+//!   EndRequest are asked: there method and URL are what the client sent, percent-encoded, 4,096 bytes of it at most.
+//! - After a module has failed in SendResponse while the head was leaving, its error page leaves in the part's place, and
+//!   the request ends. Off IIS that page leaves at the end.
 //! - A user can be set at AuthenticateRequest only, a handler at MapRequestHandler at the latest, as in IIS.
 //! - Under IIS 7.0 a client that has gone is noticed by operations that fail.
 //! - Connection, user and URL are IIS's; roles of a user that another DLL's module has set are not shown.
@@ -111,6 +112,7 @@ mod inward;
 mod models;
 mod object;
 mod outward;
+mod parts;
 mod pin;
 mod place;
 mod port;

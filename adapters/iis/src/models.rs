@@ -243,6 +243,40 @@ fn a_panic_against_a_completion_answers_once_and_after_it() {
 }
 
 #[test]
+fn a_completion_that_nobody_waits_for_is_no_answer() {
+    model(|world, call| {
+        let (wakes, wake) = Wakes::new();
+        let waker = spawn(wake);
+        let (iis, own) = (Arc::clone(&world), Arc::clone(&call));
+        let stray = spawn(move || iis.complete(&own));
+        let answer = world.notify(&call, async move {
+            wakes.await;
+            Status::FINISH_REQUEST
+        });
+        assert_eq!(answer, Status::FINISH_REQUEST);
+        waker.join().expect("no thread panics");
+        stray.join().expect("no thread panics");
+    });
+}
+
+#[test]
+fn a_second_completion_of_an_operation_is_none_of_the_next_one() {
+    model(|world, call| {
+        let (iis, own) = (Arc::clone(&world), Arc::clone(&call));
+        let answer = world.notify(&call, async move {
+            own.expect(None);
+            // On this very thread, twice: the first is kept.
+            assert_eq!(own.completed(1, 0), Status::PENDING);
+            assert_eq!(own.completed(2, 0), Status::PENDING);
+            assert_eq!(poll_fn(|task| own.poll_ended(task)).await.bytes, 1);
+            operate(&iis, &own).await;
+            Status::CONTINUE
+        });
+        assert_eq!(answer, Status::CONTINUE);
+    });
+}
+
+#[test]
 fn a_late_wake_after_the_end_finds_nothing() {
     model(|world, call| {
         let (wakes, wake) = Wakes::new();

@@ -76,6 +76,11 @@ impl Object {
         calls.into_iter().rev().find(|call| call.awaits_iis())
     }
 
+    /// Whether IIS has been told that an answer will come, or has been given one that it did not ask for here.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.calls().is_empty()
+    }
+
     fn calls(&self) -> MutexGuard<'_, Vec<(Event, Arc<IisCall>)>> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -179,17 +184,15 @@ impl CHttpModuleImpl for Object {
         _: *mut IHttpEventProvider,
         info: *mut IHttpCompletionInfo,
     ) -> REQUEST_NOTIFICATION_STATUS {
-        let Some(notification) = Notification::from_bits(notification) else {
-            return REQUEST_NOTIFICATION_STATUS::CONTINUE;
-        };
-        let event = if is_post == 0 { Some(Event::of(notification)) } else { Event::post(notification) };
-        let Some(event) = event else { return REQUEST_NOTIFICATION_STATUS::CONTINUE };
+        let event = Notification::from_bits(notification).and_then(|notification| {
+            if is_post == 0 { Some(Event::of(notification)) } else { Event::post(notification) }
+        });
         let mut answered = None;
         contained("CHttpModule::OnAsyncCompletion", (), || {
             // SAFETY: IIS keeps the object until `Dispose`, and that comes after the answer to this notification.
             let object = unsafe { &*this.cast::<Object>() };
-            // SAFETY: the completion is alive during this call.
-            answered = Some(unsafe { entry::completed(object, event, info) });
+            // SAFETY: the completion is alive during this call, and the context until the answer.
+            answered = Some(unsafe { entry::completed(object, context, event, info) });
         });
         answered.unwrap_or_else(|| {
             // SAFETY: as above; the notification has not been answered.

@@ -2,15 +2,13 @@
 
 use bivalve_core::{Context, EntityChunk, ResponseHead, User};
 use bivalve_iis_sys::hresult::{S_OK, succeeded};
-use bivalve_iis_sys::records::HTTP_DATA_CHUNK;
 use bivalve_iis_sys::types::HRESULT;
 use bivalve_iis_sys::{IHttpContext, IHttpRequest, IHttpResponse, IHttpResponse4};
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use crate::batch::{file_chunk, memory_at};
 use crate::host::IisHost;
-use crate::raw::raw_chunks;
+use crate::raw::{self, raw_chunks};
 use crate::text;
 
 /// The head and chunks of a part that is to be flushed: writes the head; the chunks that IIS does not have yet.
@@ -23,9 +21,7 @@ pub(crate) unsafe fn part(
     head: Option<ResponseHead>,
     chunks: &[EntityChunk],
 ) -> Vec<EntityChunk> {
-    // The head has no sub-status: that of IIS stays with its status, another status has none.
-    let (had, sub) = host.mirror.status;
-    let status = head.as_ref().map(|head| head.status.as_u16()).map(|s| (s, if s == had { sub } else { 0 }));
+    let status = head.as_ref().map(|head| (head.status.as_u16(), head.sub_status));
     let headers = head.map(|head| head.headers);
     // SAFETY: as the caller says.
     unsafe { differences(host, status.zip(headers.as_ref()), chunks) }
@@ -202,7 +198,8 @@ unsafe fn in_place(host: &mut IisHost, head: Option<((u16, u16), &HeaderMap)>, c
                 () if !hidden && before.len() == had => (&before[..lead], &chunks[lead..]),
                 () => (&[][..], chunks),
             };
-            let Some((array, count)) = in_request_memory(host.context(), before, new) else {
+            let shared = std::sync::Arc::clone(&host.shared);
+            let Some((array, count)) = shared.parts.place(host.context(), raw, before, new) else {
                 // Nothing may pass that a module has taken away.
                 if !raw.is_null() {
                     (*raw).Base.EntityChunkCount = 0;
@@ -218,41 +215,6 @@ unsafe fn in_place(host: &mut IisHost, head: Option<((u16, u16), &HeaderMap)>, c
         }
         host.mirror.wrote_response(response, head, chunks.to_vec());
     }
-}
-
-/// # Safety
-///
-/// The context is alive.
-unsafe fn in_request_memory(
-    context: *mut IHttpContext,
-    before: &[HTTP_DATA_CHUNK],
-    chunks: &[EntityChunk],
-) -> Option<(*mut HTTP_DATA_CHUNK, u16)> {
-    let all = before.len() + chunks.len();
-    let count = u16::try_from(all).ok()?;
-    let size = u32::try_from(all.max(1) * size_of::<HTTP_DATA_CHUNK>()).ok()?;
-    // SAFETY: the context is alive, says the caller.
-    let array = unsafe { IHttpContext::allocate_request_memory(context, size) }.cast::<HTTP_DATA_CHUNK>();
-    if array.is_null() || !array.is_aligned() {
-        return None;
-    }
-    // SAFETY: the array has room for all of them, and is nobody else's.
-    unsafe { array.copy_from_nonoverlapping(before.as_ptr(), before.len()) };
-    for (index, chunk) in (before.len()..).zip(chunks) {
-        let raw = match chunk {
-            EntityChunk::Bytes(bytes) => {
-                // SAFETY: the context is alive, says the caller.
-                let copy = unsafe { copied(context, bytes) }?;
-                let len = u32::try_from(bytes.len()).ok()?;
-                memory_at(copy.cast(), len)
-            }
-            EntityChunk::File(range) => file_chunk(range),
-            _ => return None,
-        };
-        // SAFETY: the array has room for all of them.
-        unsafe { array.add(index).write(raw) };
-    }
-    Some((array, count))
 }
 
 /// # Safety
@@ -300,15 +262,29 @@ unsafe fn push_head(
         if *headers == host.mirror.response_headers {
             return true;
         }
-        changed(&host.mirror.response_headers, headers, |name, values| match values {
-            None => IHttpResponse::delete_header_by_name(response, name.as_ptr()),
-            Some((value, replace)) => IHttpResponse::set_header_by_name(
-                response,
-                name.as_ptr(),
-                value.as_ptr(),
-                length(&value),
-                i32::from(replace),
-            ),
+        let mut several = Vec::new();
+        let raw = IHttpResponse::get_raw_http_response(response);
+        if !raw.is_null() {
+            several.extend(raw::several(raw).map(|(name, _)| name));
+        }
+        changed(&host.mirror.response_headers, headers, |name, values| {
+            let first = values.as_ref().is_none_or(|(_, replace)| *replace);
+            let known = several.iter().find(|known| {
+                first && known.as_bytes().eq_ignore_ascii_case(&name[..name.len().saturating_sub(1)])
+            });
+            if let Some(known) = known {
+                raw::drop_several(IHttpResponse::get_raw_http_response_mut(response), known);
+            }
+            match values {
+                None => IHttpResponse::delete_header_by_name(response, name.as_ptr()),
+                Some((value, replace)) => IHttpResponse::set_header_by_name(
+                    response,
+                    name.as_ptr(),
+                    value.as_ptr(),
+                    length(&value),
+                    i32::from(replace),
+                ),
+            }
         });
         let closes = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"close");
         if headers.get_all(header::CONNECTION).iter().any(closes) {

@@ -88,6 +88,16 @@ impl Provided {
         matches!(self, Self::Custom(_) | Self::MapPath(..))
     }
 
+    /// Whether a module of this DLL has raised the event, and waits for what comes of it.
+    ///
+    /// # Safety
+    ///
+    /// As for [`of`](Self::of).
+    pub(crate) unsafe fn is_raised_here(&self, provider: *mut c_void) -> bool {
+        // SAFETY: the provider is alive, says the caller, and of the class that belongs to the event.
+        matches!(self, Self::Custom(_)) && unsafe { Custom::ours(provider.cast()) }.is_some()
+    }
+
     /// Gives back what the module has changed, and its answer.
     ///
     /// # Safety

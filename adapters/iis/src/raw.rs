@@ -3,14 +3,16 @@
 use std::net::{IpAddr, SocketAddr};
 
 use bivalve_core::{EntityChunk, FileRange};
-use bivalve_iis_sys::codes::HTTP_DATA_CHUNK_TYPE;
+use bivalve_iis_sys::codes::{HTTP_DATA_CHUNK_TYPE, HTTP_RESPONSE_INFO_TYPE};
+use bivalve_iis_sys::headers::RESPONSE_HEADERS;
 use bivalve_iis_sys::records::{
-    AF_INET, AF_INET6, HTTP_BYTE_RANGE_TO_EOF, HTTP_DATA_CHUNK, HTTP_KNOWN_HEADER, HTTP_REQUEST,
-    HTTP_RESPONSE, HTTP_UNKNOWN_HEADER, SOCKADDR, SOCKADDR_IN, SOCKADDR_IN6,
+    AF_INET, AF_INET6, HTTP_BYTE_RANGE_TO_EOF, HTTP_DATA_CHUNK, HTTP_KNOWN_HEADER,
+    HTTP_MULTIPLE_KNOWN_HEADERS, HTTP_REQUEST, HTTP_RESPONSE, HTTP_RESPONSE_INFO, HTTP_UNKNOWN_HEADER,
+    SOCKADDR, SOCKADDR_IN, SOCKADDR_IN6,
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode};
 
 use crate::{file, text};
 
@@ -70,6 +72,52 @@ fn uri(text: &[u8]) -> Option<Uri> {
     Uri::try_from(text).or_else(|_| percent_encode(text, URL).to_string().parse()).ok()
 }
 
+/// What stands for a URL that is none, longer ones cut.
+///
+/// # Safety
+///
+/// `raw` is alive.
+pub(crate) unsafe fn veil_sent(raw: *const HTTP_REQUEST) -> Uri {
+    // SAFETY: it is alive, says the caller; the length is that of the text.
+    veil(unsafe { text::bytes((*raw).Base.pRawUrl, (*raw).Base.RawUrlLength.into()) })
+}
+
+/// # Safety
+///
+/// As for [`veil_sent`].
+pub(crate) unsafe fn veil_now(raw: *const HTTP_REQUEST) -> Uri {
+    // SAFETY: as the caller says.
+    veil(unsafe { text_now(raw) }.as_bytes())
+}
+
+fn veil(text: &[u8]) -> Uri {
+    let text = &text[..text.len().min(VEILED)];
+    let slash = if text.first() == Some(&b'/') { "" } else { "/" };
+    format!("{slash}{}", percent_encode(text, ALL_OF_A_URL)).parse().unwrap_or_default()
+}
+
+/// What stands for a method that is none.
+pub(crate) fn veil_method(text: &[u8]) -> Method {
+    let text = &text[..text.len().min(VEILED)];
+    let encoded = percent_encode(text, NON_ALPHANUMERIC).to_string();
+    Method::from_bytes(if encoded.is_empty() { b"-" } else { encoded.as_bytes() }).unwrap_or_default()
+}
+
+/// Bytes of a method or URL that is none, for a log. Bounds the log: an attacker writes it.
+const VEILED: usize = 4096;
+
+/// All but what a path or query is made of.
+const ALL_OF_A_URL: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'.')
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'?')
+    .remove(b'=')
+    .remove(b'&')
+    .remove(b'%');
+
 /// # Safety
 ///
 /// `raw` is null or alive.
@@ -101,9 +149,91 @@ pub(crate) unsafe fn look_at_response(seen: &mut Vec<u8>, raw: *const HTTP_RESPO
     seen.push(1);
     if !raw.is_null() {
         // SAFETY: it is alive, says the caller.
-        let raw = unsafe { &(*raw).Base.Headers };
+        let base = unsafe { &(*raw).Base.Headers };
         // SAFETY: as above, and with it what it points to.
-        unsafe { look_at(seen, &raw.KnownHeaders, raw.pUnknownHeaders, raw.UnknownHeaderCount) };
+        unsafe {
+            look_at(seen, &base.KnownHeaders, base.pUnknownHeaders, base.UnknownHeaderCount);
+            for (name, values) in several(raw) {
+                seen.extend_from_slice(name.as_bytes());
+                look_at(seen, values, std::ptr::null(), 0);
+            }
+        }
+    }
+}
+
+/// The numbered headers of which IIS keeps several values apart.
+///
+/// # Safety
+///
+/// `raw` is alive, as long as the result is used.
+pub(crate) unsafe fn several<'a>(
+    raw: *const HTTP_RESPONSE,
+) -> impl Iterator<Item = (&'static str, &'a [HTTP_KNOWN_HEADER])> {
+    // SAFETY: it is alive, says the caller, and with it what it points to; the type says what that is.
+    unsafe {
+        let infos = match (*raw).pResponseInfo {
+            infos if infos.is_null() => &[][..],
+            infos => std::slice::from_raw_parts(infos, (*raw).ResponseInfoCount.into()),
+        };
+        infos.iter().filter_map(|info| several_of(info))
+    }
+}
+
+/// # Safety
+///
+/// As for [`several`].
+unsafe fn several_of<'a>(info: &HTTP_RESPONSE_INFO) -> Option<(&'static str, &'a [HTTP_KNOWN_HEADER])> {
+    if info.Type != HTTP_RESPONSE_INFO_TYPE::MULTIPLE_KNOWN_HEADERS || info.pInfo.is_null() {
+        return None;
+    }
+    // SAFETY: as the caller says.
+    unsafe {
+        let several = &*info.pInfo.cast::<HTTP_MULTIPLE_KNOWN_HEADERS>();
+        let name = RESPONSE_HEADERS.get(usize::try_from(several.HeaderId.0).ok()?)?;
+        if several.KnownHeaders.is_null() {
+            return None;
+        }
+        Some((*name, std::slice::from_raw_parts(several.KnownHeaders, several.KnownHeaderCount.into())))
+    }
+}
+
+/// Takes a header out of those that IIS keeps apart: it was deleted, or is another one now. That `SetHeader` and
+/// `DeleteHeader` do so is documented nowhere.
+///
+/// # Safety
+///
+/// `raw` is null or alive, and nobody else uses it.
+pub(crate) unsafe fn drop_several(raw: *mut HTTP_RESPONSE, name: &str) {
+    // SAFETY: as the caller says; the array has as many as the record says.
+    unsafe {
+        if raw.is_null() || (*raw).pResponseInfo.is_null() {
+            return;
+        }
+        let infos = std::slice::from_raw_parts_mut((*raw).pResponseInfo, (*raw).ResponseInfoCount.into());
+        let mut kept = 0;
+        for at in 0..infos.len() {
+            let is_it = several_of(&infos[at]).is_some_and(|(other, _)| other.eq_ignore_ascii_case(name));
+            if !is_it {
+                infos.swap(kept, at);
+                kept += 1;
+            }
+        }
+        (*raw).ResponseInfoCount = u16::try_from(kept).unwrap_or(0);
+    }
+}
+
+/// # Safety
+///
+/// The values are alive.
+pub(crate) unsafe fn add_all(map: &mut HeaderMap, name: &str, values: &[HTTP_KNOWN_HEADER]) {
+    for value in values {
+        // SAFETY: it is alive, says the caller, and has this length.
+        let value = unsafe { text::bytes(value.pRawValue, value.RawValueLength.into()) };
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value))
+        {
+            let _ = map.try_append(name, value);
+        }
     }
 }
 
@@ -216,6 +346,31 @@ pub(crate) fn looks_like(seen: Seen, chunk: &EntityChunk) -> bool {
     }
 }
 
+/// Whether IIS's memory still has these bytes: another chunk of the same length may have taken the place of one that is gone.
+///
+/// # Safety
+///
+/// `raw` is null or alive.
+pub(crate) unsafe fn hold(raw: *const HTTP_RESPONSE, had: &[EntityChunk]) -> bool {
+    // SAFETY: it is alive, says the caller.
+    unsafe { raw_chunks(raw).iter().zip(had).all(|(raw, had)| holds(raw, had)) }
+}
+
+/// # Safety
+///
+/// The chunk is alive.
+unsafe fn holds(raw: &HTTP_DATA_CHUNK, had: &EntityChunk) -> bool {
+    match had {
+        EntityChunk::Bytes(bytes) if raw.DataChunkType == HTTP_DATA_CHUNK_TYPE::FROM_MEMORY => {
+            // SAFETY: the type says which member is valid, and what it points to is alive, says the caller.
+            let memory = unsafe { raw.data.FromMemory };
+            // SAFETY: as above.
+            *bytes == unsafe { text::bytes(memory.pBuffer.cast(), memory.BufferLength as usize) }
+        }
+        _ => true,
+    }
+}
+
 /// The chunks of IIS as ours: those that were there last time are the same ones again, others are copied. What IIS
 /// keeps in another form than memory or a file is not shown.
 ///
@@ -233,7 +388,8 @@ pub(crate) unsafe fn chunks(
     let known = if had.len() == known.len() { known } else { &[] };
     let mut chunks = Vec::with_capacity(raw.len());
     for (index, (chunk, look)) in raw.iter().zip(seen).enumerate() {
-        if known.get(index) == Some(look) {
+        // SAFETY: it is alive, says the caller.
+        if known.get(index) == Some(look) && unsafe { holds(chunk, &had[index]) } {
             chunks.push(had[index].clone());
             continue;
         }

@@ -4,15 +4,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bivalve_core::{Context, Kept};
-use bivalve_iis_sys::IHttpContext;
-use http::StatusCode;
-
 use crate::connection::{Client, client_of};
 use crate::host::IisHost;
+use crate::parts::Parts;
 use crate::place::{Place, place_of};
 use crate::registry::{Dll, Exported};
 use crate::{inward, stored};
+use bivalve_core::{Context, Event, Kept, NestedFailure};
+use bivalve_iis_sys::IHttpContext;
 
 /// How long a nested event waits for what modules keep, while another thread has it.
 ///
@@ -37,7 +36,9 @@ pub(crate) struct Shared {
     kept: Mutex<Slot>,
     returned: Condvar,
     /// What a module failed with in a nested event, for the operation around it.
-    failed: Mutex<Option<(StatusCode, u16)>>,
+    failed: Mutex<Option<NestedFailure>>,
+    /// Memory for what modules make of the parts of a response.
+    pub(crate) parts: Parts,
     /// A handler has begun to answer.
     pub(crate) answered: AtomicBool,
     /// Which module made itself the handler, plus one.
@@ -83,12 +84,17 @@ impl Record {
         })
     }
 
-    /// A context for one call, its host told which.
+    /// A context for one call, its host told which. `None`: the request is none that a module can be shown at this event.
     ///
     /// # Safety
     ///
     /// IIS has given `context` to the notification that runs; it is the one of this record.
-    pub(crate) unsafe fn take(&self, context: *mut IHttpContext, exported: &Exported) -> Box<Context> {
+    pub(crate) unsafe fn take(
+        &self,
+        context: *mut IHttpContext,
+        exported: &Exported,
+        event: Event,
+    ) -> Option<Box<Context>> {
         let mut place = Arc::clone(&lock(&self.place));
         if place.is_provisional() {
             // SAFETY: as the caller says.
@@ -103,18 +109,18 @@ impl Record {
         if let Some(cx) = idle
             && exported.is_in(cx.pipeline())
         {
-            return cx;
+            return Some(cx);
         }
         let pipeline = place.pipeline(exported);
         // SAFETY: as the caller says.
-        let parts = unsafe { inward::head(IHttpContext::get_request(context)) };
+        let (parts, _) = unsafe { inward::head(IHttpContext::get_request(context), event)? };
         let host = Box::new(IisHost::new(context, Arc::clone(&self.shared)));
         let mut cx = Context::new(&pipeline, host, parts, Arc::clone(self.client.connection()));
         // SAFETY: as the caller says.
         cx.adopt_child_depth(unsafe { parents(context) });
         let watch = self.client.watch(cx.disconnector());
         lock(&self.watches).push(watch);
-        cx
+        Some(cx)
     }
 
     /// The call is over, and the context may serve the next one.
@@ -154,6 +160,7 @@ impl Shared {
             kept: Mutex::new(Slot::Here(Kept::default())),
             returned: Condvar::new(),
             failed: Mutex::default(),
+            parts: Parts::default(),
             answered: AtomicBool::new(false),
             handler: AtomicUsize::new(0),
         }
@@ -188,11 +195,11 @@ impl Shared {
         drop(old);
     }
 
-    pub(crate) fn fail(&self, status: StatusCode, sub_status: u16) {
-        *lock(&self.failed) = Some((status, sub_status));
+    pub(crate) fn fail(&self, failure: NestedFailure) {
+        *lock(&self.failed) = Some(failure);
     }
 
-    pub(crate) fn take_failure(&self) -> Option<(StatusCode, u16)> {
+    pub(crate) fn take_failure(&self) -> Option<NestedFailure> {
         lock(&self.failed).take()
     }
 

@@ -54,6 +54,26 @@ pub(crate) fn make(user: User) -> *mut IHttpUser {
     Box::into_raw(known).cast()
 }
 
+/// A user that we hold for IIS, which may take references of its own.
+pub(crate) struct Held(*mut IHttpUser);
+
+impl Held {
+    pub(crate) fn new(user: User) -> Self {
+        Self(make(user))
+    }
+
+    pub(crate) fn as_ptr(&self) -> *mut IHttpUser {
+        self.0
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // SAFETY: the reference that it was made with is ours, and is given up once.
+        unsafe { IHttpUser::dereference_user(self.0) };
+    }
+}
+
 /// The user that a module of this DLL has found out, roles and all.
 ///
 /// # Safety

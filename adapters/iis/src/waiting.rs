@@ -42,7 +42,8 @@
 //!    the runtime is posted, and the entry that follows returns it.
 //! 7. **After the answer nothing of the request is touched.** The future, which holds all of it, is dropped before; what is
 //!    left is this call, which is counted, and stays alive as long as anybody has a waker.
-//! 8. **The lock is not held** while anything else is called: futures, wakers, IIS.
+//! 8. **A completion that nobody waits for changes nothing.** An operation has one, the first that comes.
+//! 9. **The lock is not held** while anything else is called: futures, wakers, IIS.
 //!
 //! # Races
 //!
@@ -53,6 +54,7 @@
 //! | wake during a poll | rule 2: the same thread polls again, at most [`ROUNDS`] times; then the runtime |
 //! | wake before the runtime has come | *queued*: one resume |
 //! | wake against completion | whoever comes second finds *polling*; the completion waits, the wake is remembered |
+//! | a completion without an operation | rule 8: `PENDING`, so that it is not the answer of a guard that still waits |
 //! | disconnect against the end | a disconnect is a wake: after the end it finds no future |
 //! | resume against `Dispose` | `Dispose` waits for the poll, drops the future, and every later resume finds none |
 //! | ready on the runtime before the notification has physically returned | the notification has unlocked for the last time and touches nothing but its return value |
@@ -183,6 +185,10 @@ impl<P: Port> Call<P> {
                 }
                 Phase::Gone => return REQUEST_NOTIFICATION_STATUS::PENDING,
                 Phase::Running => {}
+            }
+            if !state.expecting || state.completion.is_some() {
+                // Rule 8.
+                return REQUEST_NOTIFICATION_STATUS::PENDING;
             }
             match state.polling {
                 Some(thread) if thread == current().id() => {

@@ -1,6 +1,6 @@
 //! What may not get past a module: bodies it was not shown, reads it has refused, a status that IIS has not taken.
 
-#![allow(clippy::panic, clippy::unwrap_used)]
+#![allow(clippy::panic, clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
 
 mod support;
 
@@ -9,13 +9,19 @@ use std::ffi::c_void;
 use std::sync::{Arc, Mutex};
 
 use bivalve_core::{
-    Context, EntityRead, Error, Flow, Module, Notification, Notifications, Outcome, Registration, Result,
-    Sending, User,
+    Context, EntityChunk, EntityRead, Error, Flow, Module, Notification, Notifications, Outcome,
+    Registration, Result, Sending, User,
 };
-use bivalve_iis_sys::codes::{HTTP_DATA_CHUNK_TYPE, REQUEST_NOTIFICATION_STATUS as Status};
+use bivalve_iis_sys::codes::{
+    HTTP_DATA_CHUNK_TYPE, HTTP_HEADER_ID, HTTP_RESPONSE_INFO_TYPE, REQUEST_NOTIFICATION_STATUS as Status,
+};
+use bivalve_iis_sys::headers::RESPONSE_HEADERS;
 use bivalve_iis_sys::hresult::{E_FAIL, E_OUTOFMEMORY};
 use bivalve_iis_sys::opaque::IAppHostConfigException;
-use bivalve_iis_sys::records::{FROM_MEMORY, HTTP_DATA_CHUNK, HTTP_DATA_CHUNK_DATA};
+use bivalve_iis_sys::records::{
+    FROM_MEMORY, HTTP_DATA_CHUNK, HTTP_DATA_CHUNK_DATA, HTTP_KNOWN_HEADER, HTTP_MULTIPLE_KNOWN_HEADERS,
+    HTTP_RESPONSE_INFO,
+};
 use bivalve_iis_sys::types::{BOOL, HRESULT, PCSTR};
 use bivalve_iis_sys::{
     CHttpModule, IHttpContext, IHttpEventProvider, IHttpEventProviderImpl, IHttpResponse,
@@ -338,12 +344,181 @@ fn a_file_to_its_end_is_as_long_as_the_file() {
 }
 
 #[test]
-fn a_url_or_a_method_that_modules_cannot_be_shown_is_refused() {
-    for (method, url) in [("G T", "/"), ("GET", "http://a b/admin")] {
-        let world = mounted(Notification::BeginRequest, |_| Ok(Flow::Continue));
+fn a_url_or_a_method_that_modules_cannot_be_shown_is_refused_and_logged() {
+    static LOGGED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    struct Logs;
+    impl Module for Logs {
+        fn registration(&self) -> Registration {
+            Registration::new()
+                .on(Notification::BeginRequest | Notification::SendResponse)
+                .on(Notification::LogRequest | Notification::EndRequest)
+        }
+        fn on_begin_request<'a>(&'a self, _: &'a mut Context) -> Outcome<'a> {
+            panic!("it decides on what nobody serves");
+        }
+        fn on_send_response<'a>(&'a self, _: &'a mut Context, _: &'a mut Sending) -> Outcome<'a> {
+            panic!("it decides on what nobody serves");
+        }
+        fn on_log_request<'a>(&'a self, cx: &'a mut Context) -> Outcome<'a> {
+            let (request, status) = (cx.request(), cx.response().status().as_u16());
+            LOGGED.lock().unwrap().push(format!("{} {} {status}", request.method(), request.url()));
+            Outcome::CONTINUE
+        }
+        fn on_end_request<'a>(&'a self, cx: &'a mut Context) -> Outcome<'a> {
+            self.on_log_request(cx)
+        }
+    }
+    let registered = register("Logs", Logs);
+    let long = format!("a{}", "a".repeat(60_000) + "<");
+    let cases = [
+        ("G T", "/", "G%20T /"),
+        ("", "/", "- /"),
+        ("GET", "http://a b/admin?<x>=%00", "GET /http%3A//a%20b/admin?%3Cx%3E=%00"),
+        ("GET", &long, &format!("GET /{}", &long[..4096])),
+    ];
+    for (method, url, logged) in cases {
+        let world = World::new("GET", "/");
+        world.mount(&registered);
         world.with(|state| (state.method, state.url) = (method.into(), url.into()));
-        assert_eq!(world.raise(1, false), Status::FINISH_REQUEST, "{method} {url}");
-        assert_eq!(world.state.lock().unwrap().status.0, 500);
+        world.run();
+        assert_eq!((world.status(), world.text()), (400, String::new()), "{method} {url}");
+        assert_eq!(std::mem::take(&mut *LOGGED.lock().unwrap()), vec![format!("{logged} 400"); 2]);
+    }
+}
+
+/// A part from this memory, which is another one each time.
+fn part_of(world: &World, memory: &mut [u8], text: &str) {
+    memory.copy_from_slice(text.as_bytes());
+    let buffer = FROM_MEMORY { pBuffer: memory.as_mut_ptr().cast(), BufferLength: text.len() as u32 };
+    let chunk = HTTP_DATA_CHUNK {
+        DataChunkType: HTTP_DATA_CHUNK_TYPE::FROM_MEMORY,
+        data: HTTP_DATA_CHUNK_DATA { FromMemory: buffer },
+    };
+    holds(world, &[chunk]);
+    world.send(true);
+}
+
+struct Shouts;
+
+impl Module for Shouts {
+    fn registration(&self) -> Registration {
+        Registration::new().on(Notification::SendResponse).synchronous(Notification::SendResponse)
+    }
+    fn on_send_response<'a>(&'a self, cx: &'a mut Context, _: &'a mut Sending) -> Outcome<'a> {
+        for chunk in cx.response_mut().take_chunks() {
+            let EntityChunk::Bytes(bytes) = chunk else { panic!("the parts are bytes") };
+            cx.response_mut().write(bytes.to_ascii_uppercase()).unwrap();
+        }
+        Outcome::CONTINUE
+    }
+}
+
+#[test]
+fn a_filter_that_changes_a_thousand_parts_holds_bounded_memory() {
+    let world = World::new("GET", "/");
+    // Two of them: what the first has made is before the second.
+    world.mount(&register("Shouts", Shouts)).mount(&register("ShoutsToo", Shouts));
+    let mut memory = vec![0; 10_000];
+    for part in 0..1000 {
+        // Of several lengths, some of them again.
+        let text = format!("part {part} ").repeat(100 + part % 7 * 100);
+        part_of(&world, &mut memory[..text.len()], &text);
+        let sent = std::mem::take(&mut world.state.lock().unwrap().wire);
+        assert!(sent == text.to_ascii_uppercase().into_bytes(), "part {part}");
+    }
+    let requested = world.state.lock().unwrap().requested;
+    assert!(requested < 200_000, "{requested} bytes of the request's memory");
+    world.end();
+}
+
+#[test]
+fn a_part_that_is_where_the_last_one_was_is_another_part() {
+    static SEEN: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+    let world = mounted(Notification::SendResponse, |cx| {
+        for chunk in cx.response().chunks() {
+            let EntityChunk::Bytes(bytes) = chunk else { panic!("the parts are bytes") };
+            SEEN.lock().unwrap().extend_from_slice(bytes);
+        }
+        Ok(Flow::Continue)
+    });
+    let mut memory = [0; 3];
+    for text in ["one", "two", "six"] {
+        part_of(&world, &mut memory, text);
+    }
+    assert_eq!(*SEEN.lock().unwrap(), b"onetwosix");
+    world.end();
+}
+
+#[test]
+fn a_chunk_that_has_taken_the_place_of_another_is_seen() {
+    let world = mounted(Notification::BeginRequest | Notification::AuthorizeRequest, |cx| {
+        let EntityChunk::Bytes(bytes) = &cx.response().chunks()[0] else { panic!("it is bytes") };
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        cx.response_mut().set_header("x-seen", &text)?;
+        Ok(Flow::Continue)
+    });
+    let mut memory = *b"one";
+    let buffer = FROM_MEMORY { pBuffer: memory.as_mut_ptr().cast(), BufferLength: 3 };
+    holds(
+        &world,
+        &[HTTP_DATA_CHUNK {
+            DataChunkType: HTTP_DATA_CHUNK_TYPE::FROM_MEMORY,
+            data: HTTP_DATA_CHUNK_DATA { FromMemory: buffer },
+        }],
+    );
+    world.raise(1, false);
+    // Another DLL has cleared the response and written as much again, and IIS has put it there.
+    // SAFETY: nobody else uses the memory now.
+    unsafe { buffer.pBuffer.cast::<u8>().copy_from_nonoverlapping(b"two".as_ptr(), 3) };
+    world.raise(4, false);
+    assert_eq!(world.state.lock().unwrap().headers, [("x-seen".to_string(), "two".to_string())]);
+    world.end();
+}
+
+#[test]
+fn values_that_iis_keeps_apart_are_seen_kept_and_taken_away() {
+    let vary = RESPONSE_HEADERS.iter().position(|name| *name == "Vary").unwrap() as i32;
+    for (changes, left) in [(false, 2), (true, 0)] {
+        let world = World::new("GET", "/");
+        static CHANGES: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+        CHANGES.store(changes, std::sync::atomic::Ordering::Relaxed);
+        struct Sees;
+        impl Module for Sees {
+            fn registration(&self) -> Registration {
+                Registration::new().on(Notification::BeginRequest).synchronous(Notification::BeginRequest)
+            }
+            fn on_begin_request<'a>(&'a self, cx: &'a mut Context) -> Outcome<'a> {
+                let vary = cx.response().headers().get_all("vary").iter().collect::<Vec<_>>();
+                assert_eq!(vary, ["accept", "origin"]);
+                cx.response_mut().set_header("x-seen", "yes").unwrap();
+                if CHANGES.load(std::sync::atomic::Ordering::Relaxed) {
+                    cx.response_mut().headers_mut().remove("vary");
+                }
+                Outcome::CONTINUE
+            }
+        }
+        world.mount(&register("Sees", Sees));
+        let values = ["accept", "origin"]
+            .map(|text| HTTP_KNOWN_HEADER { RawValueLength: text.len() as u16, pRawValue: text.as_ptr() });
+        let mut several = HTTP_MULTIPLE_KNOWN_HEADERS {
+            HeaderId: HTTP_HEADER_ID(vary),
+            Flags: 0,
+            KnownHeaderCount: 2,
+            KnownHeaders: values.as_ptr().cast_mut(),
+        };
+        let mut info = HTTP_RESPONSE_INFO {
+            Type: HTTP_RESPONSE_INFO_TYPE::MULTIPLE_KNOWN_HEADERS,
+            Length: size_of::<HTTP_MULTIPLE_KNOWN_HEADERS>() as u32,
+            pInfo: (&raw mut several).cast(),
+        };
+        // SAFETY: nobody else has the world; the record is not looked at when this has ended.
+        let raw = unsafe { &mut (*world.raw.get()).response };
+        (raw.pResponseInfo, raw.ResponseInfoCount) = (&raw mut info, 1);
+        assert_eq!(world.raise(1, false), Status::CONTINUE);
+        // SAFETY: as above.
+        let raw = unsafe { &(*world.raw.get()).response };
+        assert_eq!((raw.ResponseInfoCount * several.KnownHeaderCount, changes), (left, changes));
+        assert_eq!(world.state.lock().unwrap().headers, [("x-seen".to_string(), "yes".to_string())]);
         world.end();
     }
 }

@@ -33,6 +33,11 @@ fn a_service_reads_the_body_and_answers() {
         world.mount(&registered).run();
         assert_eq!((world.status(), world.text().as_str()), (201, "/echo onetwo"));
         assert_eq!(world.header("x-a"), ["b"]);
+        // The service has its own copy: modules of other DLLs log what was asked.
+        let state = world.state.lock().unwrap();
+        let host = ("Host".to_string(), "example.com".to_string());
+        assert_eq!((state.method.as_str(), state.url.as_str()), ("POST", "/echo"));
+        assert_eq!(state.request_headers, [host]);
     }
 }
 

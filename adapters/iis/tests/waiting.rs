@@ -12,6 +12,9 @@ use bivalve_core::{
     ChildRequest, CompletionInfo, Context, CustomNotification, Error, Flow, Module, ModuleFuture,
     Notification, Outcome, Registration, Result, Sending,
 };
+use bivalve_iis_sys::CHttpModule;
+use bivalve_iis_sys::codes::REQUEST_NOTIFICATION_STATUS as Status;
+use bivalve_iis_sys::flags::{RQ_AUTHORIZE_REQUEST, RQ_EXECUTE_REQUEST_HANDLER, RQ_LOG_REQUEST};
 use support::{Mode, World, register};
 
 /// What a module does at ExecuteRequestHandler, and what at SendResponse.
@@ -421,4 +424,53 @@ fn a_nested_event_on_another_thread_waits_for_the_state_until_it_is_let_go() {
     world.send(false);
     world.end();
     assert_eq!(world.text(), "[22]");
+}
+
+#[test]
+fn a_completion_that_nobody_waits_for_lets_nobody_pass() {
+    static WAITS: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+    let world = world(
+        "Guards",
+        |_| {
+            Box::pin(async move {
+                let released = || {
+                    let done = WAITS.0.lock().unwrap();
+                    *WAITS.1.wait_while(done, |done| !*done).unwrap()
+                };
+                assert!(tokio::task::spawn_blocking(released).await.unwrap());
+                Err(Error::from_status(http::StatusCode::FORBIDDEN))
+            })
+        },
+        pass,
+    );
+    let object = world.state.lock().unwrap().modules[0].object;
+    let stray = |world: &World, bit: u32| {
+        // SAFETY: the object lives until `end`; no completion is an empty one.
+        unsafe {
+            let info = std::ptr::null_mut();
+            CHttpModule::on_async_completion(object, world.context(), bit, 0, std::ptr::null_mut(), info)
+        }
+    };
+    // Nobody waits at all: IIS asks, and has to be told something.
+    for bit in [RQ_EXECUTE_REQUEST_HANDLER, 1 << 30] {
+        world.with(|state| state.status = (200, 0));
+        assert_eq!(stray(&world, bit), Status::FINISH_REQUEST);
+        assert_eq!(world.state.lock().unwrap().status.0, 500);
+    }
+    assert_eq!(stray(&world, RQ_LOG_REQUEST), Status::CONTINUE);
+    world.with(|state| state.status = (200, 0));
+    let inner = Arc::clone(&world);
+    let notifies = std::thread::spawn(move || inner.notify(0, RQ_EXECUTE_REQUEST_HANDLER, false));
+    {
+        let state = world.state.lock().unwrap();
+        drop(world.changed.wait_while(state, |state| !state.returned).unwrap());
+    }
+    for bit in [RQ_EXECUTE_REQUEST_HANDLER, RQ_AUTHORIZE_REQUEST, 1 << 30] {
+        assert_eq!(stray(&world, bit), Status::PENDING, "the guard has not answered");
+    }
+    *WAITS.0.lock().unwrap() = true;
+    WAITS.1.notify_all();
+    assert_eq!(notifies.join().unwrap(), Status::FINISH_REQUEST);
+    assert_eq!(world.state.lock().unwrap().status.0, 403);
+    world.end();
 }

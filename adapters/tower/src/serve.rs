@@ -73,8 +73,10 @@ fn failed(error: impl Into<BoxError>) -> Error {
 
 /// The request for the service. With modules at ReadEntity, or a host that is not Tower's, its body asks back.
 fn request(cx: &mut Context) -> (Request<Body>, Option<EntitySource>) {
-    let keep = cx.pipeline().acts_after_handler();
-    let direct = !cx.pipeline().raises(Notification::ReadEntity) && TowerHost::of(cx).is_some();
+    let is_ours = TowerHost::of(cx).is_some();
+    // A host that is a pipeline itself has modules that this one does not know.
+    let keep = cx.pipeline().acts_after_handler() || !is_ours;
+    let direct = !cx.pipeline().raises(Notification::ReadEntity) && is_ours;
     let (body, source) = if direct {
         (request_body(cx), None)
     } else {

@@ -136,6 +136,12 @@ impl ChildRequest {
         &self.body
     }
 
+    /// As whom it runs, unless that is the parent's user.
+    #[must_use]
+    pub fn own_user(&self) -> Option<&User> {
+        self.user.as_ref()
+    }
+
     /// As this user; the parent's unless set.
     #[must_use]
     pub fn user(mut self, user: User) -> Self {

@@ -6,7 +6,7 @@ use std::task::Poll;
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
 use super::{Context, ModuleId, Progress};
-use crate::foreign::{Foreign, Given, Kept};
+use crate::foreign::{Foreign, Given, Kept, NestedFailure};
 use crate::pipeline::{Provider, answer, call_from_host, call_from_host_now, call_map_path};
 use crate::{
     ChildRequest, ChildResponse, CustomNotification, EntityChunk, Error, ErrorKind, Event, Flow,
@@ -79,6 +79,21 @@ impl Context {
         self.take_nested_finish(flow)
     }
 
+    /// A module that has failed in an event nested in the call that is about to be answered, and that the module of this call
+    /// may have looked away from. A call that is nested itself hands it on to what is around it.
+    pub fn nested_failure(&mut self) -> Option<NestedFailure> {
+        // Also when the operation was dropped, so that nobody has asked.
+        let _ = self.check_nested();
+        let (status, sub_status) = self.control.failed?;
+        let answered = self.response.progress() == Progress::HeadersSent;
+        if answered {
+            // What the module has written since is no part of that answer.
+            self.response.clear_entity();
+            self.touched.1 = true;
+        }
+        Some(NestedFailure { status, sub_status, answered })
+    }
+
     /// Puts what modules keep back, for the other contexts of the request: after a call, and before the context is left alone.
     pub fn stow_kept(&mut self) {
         self.stow();
@@ -145,22 +160,48 @@ impl Context {
 
     /// A nested event may have failed in another context of the request: nothing passes it here either.
     pub(crate) fn check_nested(&mut self) -> Result<()> {
-        let Some(Some((status, sub_status))) = self.with_foreign(Foreign::take_nested_failure) else {
+        let Some(Some(failure)) = self.with_foreign(Foreign::take_nested_failure) else {
             return Ok(());
         };
+        let NestedFailure { status, sub_status, answered } = failure;
         let error = Error::framework(
             ErrorKind::RequestEnded,
             "a module has failed in a nested event: the request answers with that error",
         )
         .with_status(status)
         .with_sub_status(sub_status);
-        self.fail_nested(&error);
+        if answered {
+            self.control.failed = Some((status, sub_status));
+            self.control.finish = true;
+            self.response.adopt_sent(true);
+        } else {
+            self.fail_nested(&error);
+        }
         Err(error)
+    }
+
+    /// Before an operation in which other contexts of the request may be called.
+    pub(crate) fn step_out(&mut self) {
+        self.stow();
+        if self.foreign
+            && let Some(step) = self.with_foreign(|foreign| foreign.step_out())
+        {
+            step(self);
+        }
+    }
+
+    /// After it.
+    pub(crate) fn step_in(&mut self) {
+        if self.foreign
+            && let Some(step) = self.with_foreign(|foreign| foreign.step_in())
+        {
+            step(self);
+        }
     }
 
     /// Raises a custom notification in the host's pipeline.
     pub(crate) async fn notify_foreign(&mut self, custom: &mut CustomNotification) -> Result<Flow> {
-        self.stow();
+        self.step_out();
         let moved = std::mem::replace(custom, CustomNotification::new(""));
         self.with_foreign(|foreign| foreign.start_custom(moved));
         let (back, result) = std::future::poll_fn(|task| {
@@ -169,19 +210,25 @@ impl Context {
         })
         .await;
         *custom = back;
-        self.check_nested()?;
+        self.step_in();
+        let nested = self.check_nested();
+        if result.is_err() {
+            nested?;
+        }
+        // A module may have looked away from what failed inside it: it has agreed, and the request answers all the same.
         result
     }
 
     /// Runs a child request in the host's pipeline.
     pub(super) async fn execute_foreign(&mut self, request: ChildRequest) -> Result<ChildResponse> {
-        self.stow();
+        self.step_out();
         self.with_foreign(|foreign| foreign.start_child(request));
         let answer = std::future::poll_fn(|task| {
             let polled = self.with_foreign(|foreign| foreign.poll_child(task));
             polled.unwrap_or_else(|| Poll::Ready(Ok(ChildResponse::default())))
         })
         .await;
+        self.step_in();
         self.check_nested()?;
         answer
     }

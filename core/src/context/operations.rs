@@ -73,6 +73,7 @@ impl Context {
             return Err(error);
         }
         let sent = self.send(false).await;
+        self.step_in();
         self.check_nested()?;
         sent
     }
@@ -94,6 +95,7 @@ impl Context {
             return Err(error);
         }
         let sent = self.send(true).await;
+        self.step_in();
         self.check_nested()?;
         sent
     }
@@ -226,13 +228,14 @@ impl Context {
         if self.signal.is_gone() {
             return Err(Error::disconnected());
         }
-        self.stow();
+        self.step_out();
         if !self.outstanding.read {
             self.host_mut().start_read(max);
             self.outstanding.read = true;
         }
         let read = poll_fn(|task| self.host_mut().poll_read(task)).await;
         self.outstanding.read = false;
+        self.step_in();
         self.check_nested()?;
         let data = read.map_err(|status| Error::io(status, "reading the entity body"))?;
         self.note_completion("Read", Completion::success(data.len()));

@@ -68,4 +68,4 @@ async fn upload(body: Body) -> Result<Json<Received>, StatusCode> {
     Ok(Json(Received { bytes }))
 }
 
-bivalve_iis::export_service!(router());
+bivalve::iis::export_service!(router());

@@ -26,7 +26,7 @@ impl Module for Patience {
     }
 }
 
-bivalve_iis::export_modules! {
+bivalve::iis::export_modules! {
     "HelloWorld" => HelloWorld,
     "Patience" => Patience,
 }

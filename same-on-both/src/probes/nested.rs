@@ -64,8 +64,13 @@ pub struct Notifies;
 #[bivalve::module]
 impl Module for Notifies {
     async fn on_authorize_request(&self, cx: &mut Context) -> Result<Flow> {
+        cx.response_mut().set_header("x-question", "asked")?;
         let mut custom = CustomNotification::new("probe/question");
         cx.notify_custom(&mut custom).await?;
+        let answer = cx.response().headers().get("x-custom").cloned();
+        cx.response_mut()
+            .headers_mut()
+            .insert("x-heard", answer.unwrap_or(HeaderValue::from_static("nothing")));
         Ok(Flow::Continue)
     }
 
@@ -74,7 +79,8 @@ impl Module for Notifies {
         cx: &mut Context,
         custom: &mut CustomNotification,
     ) -> Result<Flow> {
-        let id = custom.unique_id().to_owned();
+        let asked = cx.response().headers().contains_key("x-question");
+        let id = format!("{} {asked}", custom.unique_id());
         cx.response_mut().set_header("x-custom", &id)?;
         Ok(Flow::Continue)
     }
@@ -117,5 +123,57 @@ impl Module for Completes {
         let text = format!("{} {} bytes", done.event(), done.completion().bytes());
         cx.response_mut().set_header("x-completed", &text)?;
         Ok(Flow::Continue)
+    }
+}
+
+/// Reads inside a custom notification, where a guard fails, and looks away.
+#[derive(Debug)]
+pub struct LooksAway;
+
+#[bivalve::module]
+impl Module for LooksAway {
+    async fn on_authorize_request(&self, cx: &mut Context) -> Result<Flow> {
+        let mut custom = CustomNotification::new("probe/read");
+        let agreed = cx.notify_custom(&mut custom).await.is_ok();
+        cx.response_mut().set_header("www-authenticate", if agreed { "agreed" } else { "not agreed" })?;
+        cx.write("nobody reads this where the guard has failed").await?;
+        Ok(Flow::Continue)
+    }
+
+    async fn on_custom_request_notification(
+        &self,
+        cx: &mut Context,
+        _custom: &mut CustomNotification,
+    ) -> Result<Flow> {
+        let refused = cx.read_entity(16).await.is_err();
+        cx.response_mut().set_header("vary", if refused { "refused" } else { "read" })?;
+        Ok(Flow::Continue)
+    }
+
+    fn on_read_entity(&self, _cx: &mut Context, entity: &mut EntityRead) -> Result<Flow> {
+        if entity.is_end() { Ok(Flow::Continue) } else { Err(Error::from_status(StatusCode::FORBIDDEN)) }
+    }
+}
+
+/// Asks its own server as somebody else.
+#[derive(Debug)]
+pub struct AsksAsAnother;
+
+#[bivalve::module]
+impl Module for AsksAsAnother {
+    async fn on_begin_request(&self, cx: &mut Context) -> Result<Flow> {
+        let name = cx.user().map_or("nobody", User::name).to_owned();
+        if cx.child_depth() > 0 {
+            cx.response_mut().write(name)?;
+            return Ok(Flow::Finish);
+        }
+        let own = cx.execute_request(ChildRequest::get("/child")?).await?.bytes().unwrap_or_default();
+        let ada = User::new("ada", "Probe");
+        let other = cx.execute_request(ChildRequest::get("/child")?.user(ada)).await?;
+        cx.response_mut().write(format!("{name} "))?;
+        cx.response_mut().write(own)?;
+        cx.response_mut().write(" ")?;
+        cx.response_mut().write(other.bytes().unwrap_or_default())?;
+        Ok(Flow::Finish)
     }
 }

@@ -165,3 +165,54 @@ pub async fn pause() {
     })
     .await;
 }
+
+/// Answers with a sub-status, flushes, and says what is in the log.
+#[derive(Debug)]
+pub struct SubStatus;
+
+#[bivalve::module]
+impl Module for SubStatus {
+    async fn on_begin_request(&self, cx: &mut Context) -> Result<Flow> {
+        cx.response_mut().set_status_code(401, 2)?;
+        cx.write("no ").await?;
+        cx.flush().await?;
+        Ok(Flow::Finish)
+    }
+
+    fn on_end_request(&self, cx: &mut Context) -> Result<Flow> {
+        let logged = (cx.response().status().as_u16(), cx.response().sub_status());
+        cx.response_mut().write(format!("{}.{}", logged.0, logged.1))?;
+        Ok(Flow::Continue)
+    }
+}
+
+/// Makes something else of every part that leaves.
+#[derive(Debug)]
+pub struct Shouts;
+
+#[bivalve::module]
+impl Module for Shouts {
+    async fn on_begin_request(&self, cx: &mut Context) -> Result<Flow> {
+        if cx.request().url().path() == "/" {
+            return Ok(Flow::Continue);
+        }
+        for part in ["first ", "second", "third "] {
+            cx.write(part).await?;
+            cx.flush().await?;
+        }
+        cx.write("last").await?;
+        Ok(Flow::Finish)
+    }
+
+    fn on_send_response(&self, cx: &mut Context, sending: &mut Sending) -> Result<Flow> {
+        let mut part = Vec::new();
+        for chunk in cx.response_mut().take_chunks() {
+            if let EntityChunk::Bytes(bytes) = chunk {
+                part.extend_from_slice(&bytes.to_ascii_uppercase());
+            }
+        }
+        cx.response_mut().write(part)?;
+        cx.response_mut().write(if sending.more_data() { "!" } else { "." })?;
+        Ok(Flow::Continue)
+    }
+}

@@ -38,6 +38,10 @@ impl Name {
 /// each other, and by number they are only added to.
 const UNKNOWN: [&str; 3] = ["server", "set-cookie", "www-authenticate"];
 
+pub(super) fn is_unknown(name: &HeaderName) -> bool {
+    UNKNOWN.contains(&name.as_str())
+}
+
 /// All values in one, as IIS keeps those that it numbers; the first of `Set-Cookie`, which cannot be joined.
 pub(super) fn value(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
     let mut values = headers.get_all(name).iter();
@@ -66,7 +70,7 @@ pub(super) unsafe fn get(headers: &HeaderMap, name: Option<&Name>, arena: &Arena
 /// `SetHeader`.
 pub(super) fn set(headers: &mut HeaderMap, name: Option<Name>, value: &[u8], replace: bool) -> HRESULT {
     let (Some(name), Ok(value)) = (name, HeaderValue::from_bytes(value)) else { return E_INVALIDARG };
-    let unknown = UNKNOWN.contains(&name.name().as_str());
+    let unknown = is_unknown(name.name());
     let replace = replace && !(unknown && matches!(name, Name::Id(_)));
     let name = name.name();
     let done = if replace {

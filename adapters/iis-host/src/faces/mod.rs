@@ -7,12 +7,13 @@ pub(crate) mod headers;
 mod misc;
 mod operate;
 pub(crate) mod provider;
-mod records;
+pub(crate) mod records;
 pub(crate) mod request;
 pub(crate) mod response;
 pub(crate) mod server;
 pub(crate) mod site;
 mod user;
+pub(crate) mod written;
 
 pub(crate) use self::misc::{ALLOCATOR, CACHE_POLICY, METADATA, SCRIPT_MAP, SERVER_TRACE, TRACE, URL_INFO};
 pub(crate) use self::user::USER;

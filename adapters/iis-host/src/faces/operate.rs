@@ -28,6 +28,7 @@ pub(super) struct Wish {
 pub(super) unsafe fn operate(request: &Request, operation: Operation, wish: &Wish) -> HRESULT {
     let (is_read, name) = (matches!(operation, Operation::Read(_)), operation.name());
     let Some(frame) = request.frame(name) else { return from_win32(ERROR_INVALID_STATE) };
+    super::records::adopt(request);
     let faults = &request.host.faults;
     if is_read && request.details().body_ended && !has_inserted(request) {
         // SAFETY: says the caller; so below.

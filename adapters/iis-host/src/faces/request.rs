@@ -316,6 +316,7 @@ unsafe fn get(request: &Request, name: Option<&Name>, len: *mut u16) -> PCSTR {
 }
 
 fn set(request: &Request, name: Option<Name>, value: &[u8], replace: BOOL) -> HRESULT {
+    records::adopt(request);
     let result = request.with("IHttpRequest::SetHeader", |cx| {
         headers::set(cx.request_mut().headers_mut(), name, value, replace != 0)
     });
@@ -324,6 +325,7 @@ fn set(request: &Request, name: Option<Name>, value: &[u8], replace: BOOL) -> HR
 }
 
 fn delete(request: &Request, name: Option<&Name>) -> HRESULT {
+    records::adopt(request);
     let result = request
         .with("IHttpRequest::DeleteHeader", |cx| headers::delete(cx.request_mut().headers_mut(), name));
     records::refresh(request);

@@ -62,6 +62,7 @@ impl IHttpResponseImpl for Methods {
     ) -> HRESULT {
         // SAFETY: as IIS.
         let (request, reason) = unsafe { (request_of(this), narrow(reason)) };
+        records::adopt(request);
         let result = outcome(request.with("IHttpResponse::SetStatus", |cx| {
             cx.response_mut().set_status_code(status_code, sub_status)
         }));
@@ -196,6 +197,7 @@ impl IHttpResponseImpl for Methods {
     ) -> HRESULT {
         // SAFETY: as IIS.
         let (request, url) = unsafe { (request_of(this), narrow(url)) };
+        records::adopt(request);
         let Ok(url) = std::str::from_utf8(url) else { return E_INVALIDARG };
         let result = outcome(request.with("IHttpResponse::Redirect", |cx| {
             let query = cx.request().original_url().query().filter(|_| include_parameters != 0);
@@ -222,6 +224,7 @@ impl IHttpResponseImpl for Methods {
             Ok(chunk) => chunk,
             Err(result) => return result,
         };
+        records::adopt(request);
         let result = outcome(request.with("IHttpResponse::WriteEntityChunkByReference", |cx| {
             let mut chunks = cx.response_mut().take_chunks();
             let at = usize::try_from(insert_position).unwrap_or(usize::MAX).min(chunks.len());
@@ -447,6 +450,7 @@ unsafe fn get(request: &Request, name: Option<&Name>, len: *mut u16) -> PCSTR {
 }
 
 fn set(request: &Request, name: Option<Name>, value: &[u8], replace: BOOL) -> HRESULT {
+    records::adopt(request);
     let result = request.with("IHttpResponse::SetHeader", |cx| {
         if cx.response().headers_sent() {
             return from_win32(ERROR_INVALID_STATE);
@@ -458,6 +462,7 @@ fn set(request: &Request, name: Option<Name>, value: &[u8], replace: BOOL) -> HR
 }
 
 fn delete(request: &Request, name: Option<&Name>) -> HRESULT {
+    records::adopt(request);
     let result = request
         .with("IHttpResponse::DeleteHeader", |cx| headers::delete(cx.response_mut().headers_mut(), name));
     records::refresh(request);
@@ -465,6 +470,7 @@ fn delete(request: &Request, name: Option<&Name>) -> HRESULT {
 }
 
 fn change(request: &Request, method: &'static str, f: impl FnOnce(&mut Context)) {
+    records::adopt(request);
     request.with(method, f);
     records::refresh(request);
 }

@@ -186,6 +186,7 @@ impl IHttpContextImpl for Context {
     unsafe fn allocate_request_memory(this: *mut IHttpContext, allocation_len: u32) -> *mut c_void {
         // SAFETY: the objects of a test live until it has ended.
         let world = unsafe { Self::world(this) };
+        world.with(|state| state.requested += allocation_len as usize);
         world.allocate(allocation_len as usize)
     }
     unsafe fn get_url_info(_: *mut IHttpContext) -> *mut IHttpUrlInfo {

@@ -93,6 +93,10 @@ pub struct State {
     pub stored: Vec<(usize, *mut IHttpStoredContext)>,
     pub connection_stored: Vec<(usize, *mut IHttpConnectionStoredContext)>,
     pub cancelled: usize,
+    /// Bytes that modules have asked for.
+    pub requested: usize,
+    /// As whom children were asked for.
+    pub users: Vec<String>,
     pub hang_read: bool,
     pub threads: Vec<JoinHandle<()>>,
     pub unbuffered: bool,
@@ -186,6 +190,8 @@ impl World {
             stored: Vec::new(),
             connection_stored: Vec::new(),
             cancelled: 0,
+            requested: 0,
+            users: Vec::new(),
             hang_read: false,
             threads: Vec::new(),
             unbuffered: false,

@@ -71,6 +71,7 @@ impl Response {
         if end {
             ResponseHead {
                 status: self.status,
+                sub_status: self.sub_status,
                 headers: std::mem::take(&mut self.headers),
                 extensions: std::mem::take(&mut self.extensions),
             }
@@ -78,6 +79,7 @@ impl Response {
             // Modules after the handler still read the headers, so they get to keep a copy.
             ResponseHead {
                 status: self.status,
+                sub_status: self.sub_status,
                 headers: self.headers.clone(),
                 extensions: std::mem::take(&mut self.extensions),
             }
