@@ -53,6 +53,13 @@ fn what_the_trace_does_not_ask_for_is_not_raised() {
 }
 
 #[test]
+fn each_request_is_asked_for_itself() {
+    assert!(raised(IisHost::builder(), "/a").is_empty());
+    assert_eq!(messages(&raised(IisHost::builder().failed_request_tracing(5), "/a")).len(), 3);
+    assert!(raised(IisHost::builder(), "/a").is_empty());
+}
+
+#[test]
 fn a_long_text_is_cut() {
     let events = raised(IisHost::builder().failed_request_tracing(3), "/long");
     let messages = messages(&events);

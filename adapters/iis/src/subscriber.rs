@@ -5,6 +5,7 @@ use std::fmt::{self, Write};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Subscriber, dispatcher};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
@@ -108,6 +109,15 @@ pub(crate) fn install() {
 struct Plain(IisLayer);
 
 impl Subscriber for Plain {
+    /// Whether it is wanted is for each request to say.
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if metadata.is_event() && *metadata.level() <= LevelFilter::DEBUG {
+            Interest::sometimes()
+        } else {
+            Interest::never()
+        }
+    }
+
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.is_event() && self.0.wants(*metadata.level())
     }
