@@ -14,6 +14,12 @@ pub mod drivers;
 #[cfg(not(target_os = "linux"))]
 #[path = "drivers_elsewhere.rs"]
 pub mod drivers;
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code, reason = "it calls modules as IIS does")]
+pub mod iis;
+#[cfg(not(target_os = "linux"))]
+#[path = "iis_elsewhere.rs"]
+pub mod iis;
 pub mod load;
 pub mod measure;
 pub mod peers;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bivalve_benches::peers::Peer;
-use bivalve_benches::{dispatch, drivers, load, measure, report, results};
+use bivalve_benches::{dispatch, drivers, iis, load, measure, report, results};
 
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -23,6 +23,7 @@ fn main() -> io::Result<()> {
         }
         ["drivers", "serve", arguments @ ..] => drivers::serve(arguments, || 0),
         ["drivers", arguments @ ..] => measure_drivers(arguments),
+        ["iis", filter @ ..] => measure_iis(filter),
         [] => measure_all(),
         [other, ..] => Err(unknown(other)),
     }
@@ -31,7 +32,7 @@ fn main() -> io::Result<()> {
 fn unknown(argument: &str) -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidInput,
-        format!("{argument:?} is not known: run without arguments, or with dispatch or drivers"),
+        format!("{argument:?} is not known: run without arguments, or with dispatch, drivers or iis"),
     )
 }
 
@@ -49,7 +50,21 @@ fn measure_all() -> io::Result<()> {
     let text = report::markdown(&machine(), &times, &allocations, &costs);
     results::write_pipeline(&text)?;
     println!("{text}\nwritten to benches/RESULTS.md");
+    measure_iis(&[])?;
     measure_drivers(&[])
+}
+
+fn measure_iis(filter: &[&str]) -> io::Result<()> {
+    let program = std::env::current_exe()?;
+    let counting = build_counting(&program)?;
+    let Some(section) = iis::section(&program, &counting, filter)? else { return Ok(()) };
+    println!("{section}");
+    // A part of it is not a result.
+    if filter.is_empty() {
+        results::write_iis(&section)?;
+        println!("written to benches/RESULTS.md");
+    }
+    Ok(())
 }
 
 fn measure_drivers(arguments: &[&str]) -> io::Result<()> {

@@ -4,7 +4,7 @@ use std::alloc::System;
 use std::io;
 
 use bivalve_benches::peers::Peer;
-use bivalve_benches::{dispatch, drivers};
+use bivalve_benches::{dispatch, drivers, iis};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 #[global_allocator]
@@ -25,6 +25,11 @@ fn main() -> io::Result<()> {
             Ok(())
         }
         ["drivers", "serve", arguments @ ..] => drivers::serve(arguments, counted),
+        ["iis", key] => {
+            let [rust, cpp] = iis::count(&std::env::current_exe()?, key, counted)?;
+            println!("{rust} {cpp}");
+            Ok(())
+        }
         ["serve", peer] => match Peer::from_key(peer) {
             Some(peer) => peer.serve(counted),
             None => Err(io::Error::other(format!("no server is called {peer}"))),
