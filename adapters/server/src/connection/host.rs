@@ -1,0 +1,98 @@
+//! The pipeline's host: reads and sends on the connection.
+
+use std::any::Any;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context as Task, Poll};
+
+use bivalve_core::{Completion, CompletionStatus, Context, Host, ResponsePart};
+use bytes::Bytes;
+
+use super::wire::Wire;
+use crate::transport::Transport;
+
+/// A connection as its requests see it.
+pub(super) trait Carrier: Send + Sync {
+    fn start_send(&self, part: ResponsePart);
+    fn poll_send(&self, task: &mut Task<'_>) -> Poll<Completion>;
+    fn start_read(&self);
+    fn poll_read(&self, max: usize, task: &mut Task<'_>) -> Poll<Result<Bytes, CompletionStatus>>;
+    fn reset(&self);
+}
+
+impl<T: Transport> Carrier for Mutex<Wire<T>> {
+    fn start_send(&self, part: ResponsePart) {
+        lock(self).start_send(part);
+    }
+
+    fn poll_send(&self, task: &mut Task<'_>) -> Poll<Completion> {
+        lock(self).poll_send(task)
+    }
+
+    fn start_read(&self) {
+        lock(self).start_read();
+    }
+
+    fn poll_read(&self, max: usize, task: &mut Task<'_>) -> Poll<Result<Bytes, CompletionStatus>> {
+        lock(self).poll_read(max, task)
+    }
+
+    fn reset(&self) {
+        lock(self).reset();
+    }
+}
+
+pub(super) fn lock<T>(wire: &Mutex<Wire<T>>) -> MutexGuard<'_, Wire<T>> {
+    wire.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The host of one request after the other; of none while its context is in the pool.
+#[derive(Default)]
+pub(super) struct ServerHost {
+    carrier: Option<Arc<dyn Carrier>>,
+    max: usize,
+}
+
+impl ServerHost {
+    pub(super) fn new(carrier: Arc<dyn Carrier>) -> Self {
+        Self { carrier: Some(carrier), max: 0 }
+    }
+
+    /// Puts a pooled context on a connection, or takes it off.
+    pub(super) fn set(cx: &mut Context, carrier: Option<Arc<dyn Carrier>>) -> bool {
+        let host: Option<&mut Self> = (cx.host_mut() as &mut dyn Any).downcast_mut();
+        host.map(|host| host.carrier = carrier).is_some()
+    }
+}
+
+impl Host for ServerHost {
+    fn start_send(&mut self, part: ResponsePart) {
+        if let Some(carrier) = &self.carrier {
+            carrier.start_send(part);
+        }
+    }
+
+    fn poll_send(&mut self, task: &mut Task<'_>) -> Poll<Completion> {
+        self.carrier
+            .as_ref()
+            .map_or(Poll::Ready(Completion::failure(GONE)), |carrier| carrier.poll_send(task))
+    }
+
+    fn start_read(&mut self, max: usize) {
+        self.max = max;
+        if let Some(carrier) = &self.carrier {
+            carrier.start_read();
+        }
+    }
+
+    fn poll_read(&mut self, task: &mut Task<'_>) -> Poll<Result<Bytes, CompletionStatus>> {
+        self.carrier.as_ref().map_or(Poll::Ready(Err(GONE)), |carrier| carrier.poll_read(self.max, task))
+    }
+
+    fn reset(&mut self) {
+        if let Some(carrier) = &self.carrier {
+            carrier.reset();
+        }
+    }
+}
+
+const GONE: CompletionStatus = CompletionStatus::CONNECTION_ABORTED;

@@ -1,0 +1,27 @@
+//! One connection, from its first octet to its last.
+
+mod body;
+mod host;
+mod input;
+mod pace;
+mod pool;
+mod serve;
+mod watchdog;
+mod wire;
+
+use std::time::Duration;
+
+pub(crate) use self::pool::Serving;
+pub(crate) use self::serve::serve;
+
+/// How long a client is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timeouts {
+    /// For all of a head, from its first octet.
+    pub(crate) head: Duration,
+    /// For the first octet of a request.
+    pub(crate) idle: Duration,
+    /// For what is to be read or taken of a body, on top of what its octets earn.
+    pub(crate) stall: Duration,
+    pub(crate) octets_per_second: u64,
+}

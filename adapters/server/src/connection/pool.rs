@@ -1,0 +1,121 @@
+//! What all connections of a thread share.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Context as Task;
+
+use bivalve_core::{Connection, Context, Pipeline};
+use http::request::Parts;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+use super::Timeouts;
+use super::host::{Carrier, ServerHost};
+use crate::Limits;
+
+/// The pipeline, contexts of requests that are over, and bounds.
+pub(crate) struct Serving {
+    pipeline: Arc<Pipeline>,
+    pub(crate) limits: Limits,
+    pub(crate) timeouts: Timeouts,
+    #[allow(clippy::vec_box, reason = "contexts move in and out, and are about 1 KiB")]
+    pool: Mutex<Vec<Box<Context>>>,
+    stopped: AtomicBool,
+    stop: Notify,
+    requests: AtomicUsize,
+}
+
+/// A request that is under way, counted until this is dropped.
+pub(super) struct Underway<'a> {
+    serving: &'a Serving,
+}
+
+impl Drop for Underway<'_> {
+    fn drop(&mut self) {
+        self.serving.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Serving {
+    pub(crate) fn new(pipeline: Arc<Pipeline>, limits: Limits, timeouts: Timeouts) -> Self {
+        Self {
+            pipeline,
+            limits,
+            timeouts,
+            pool: Mutex::default(),
+            stopped: AtomicBool::new(false),
+            stop: Notify::new(),
+            requests: AtomicUsize::new(0),
+        }
+    }
+
+    /// Idle connections close now, others behind the request that is under way.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        self.stop.notify_waiters();
+    }
+
+    /// Requests that are under way.
+    pub(crate) fn requests(&self) -> usize {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn begin(&self) -> Underway<'_> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        Underway { serving: self }
+    }
+
+    pub(super) fn has_stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
+    }
+
+    /// What [`is_stopping`](Self::is_stopping) waits with.
+    pub(super) fn stopping(&self) -> Notified<'_> {
+        self.stop.notified()
+    }
+
+    /// Whether the server stops; wakes the task when it will.
+    pub(super) fn is_stopping(&self, stopping: Pin<&mut Notified<'_>>, task: &mut Task<'_>) -> bool {
+        // Registered first: who stops between the two is heard.
+        self.has_stopped() || stopping.poll(task).is_ready() || self.has_stopped()
+    }
+
+    /// A context for a request that begins.
+    pub(super) fn context(
+        &self,
+        parts: Parts,
+        connection: &Arc<Connection>,
+        carrier: &Arc<dyn Carrier>,
+    ) -> Box<Context> {
+        let pooled = self.pool.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        if let Some(mut cx) = pooled
+            && ServerHost::set(&mut cx, Some(Arc::clone(carrier)))
+        {
+            cx.start(parts, Some(Arc::clone(connection)));
+            return cx;
+        }
+        let host = ServerHost::new(Arc::clone(carrier));
+        Context::new(&self.pipeline, Box::new(host), parts, Arc::clone(connection))
+    }
+
+    /// A context whose request is over.
+    pub(super) fn recycle(&self, mut cx: Box<Context>) {
+        cx.release();
+        ServerHost::set(&mut cx, None);
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        if pool.len() < POOL {
+            pool.push(cx);
+        }
+    }
+}
+
+/// Contexts that are kept for later.
+const POOL: usize = 64;
+
+impl fmt::Debug for Serving {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Serving").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,273 @@
+//! The life of a connection: requests, one after the other, until one side has had enough.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
+use std::task::{Context as Task, Poll};
+use std::time::{Duration, Instant};
+
+use bivalve_core::{Connection, Run};
+use http::StatusCode;
+use http::header::HeaderMap;
+use tokio::sync::futures::Notified;
+use tokio::time::Sleep;
+
+use super::host::{Carrier, lock};
+use super::pool::Serving;
+use super::watchdog::Watchdog;
+use super::wire::{After, Wire};
+use crate::http1::head::Head;
+use crate::http1::reject::Reject;
+use crate::transport::Transport;
+
+/// Serves a client until one side closes.
+///
+/// What a request needs is allocated while requests come, and let go when none has come for a while: so that an idle
+/// connection costs little.
+pub(crate) async fn serve<T: Transport>(transport: T, connection: Arc<Connection>, serving: Arc<Serving>) {
+    let wire = Arc::new(Mutex::new(Wire::new(transport, Arc::clone(&serving))));
+    let mut sleep = pin!(tokio::time::sleep(serving.timeouts.idle));
+    let mut stopping = pin!(serving.stopping());
+    loop {
+        let deadline = Instant::now() + serving.timeouts.idle;
+        let mut watchdog = Watchdog::new(sleep.as_mut());
+        let came = poll_fn(|task| {
+            let mut wire = lock(&wire);
+            // The memory of the last response comes back.
+            let _ = wire.poll_flush(task);
+            match wire.poll_more(task) {
+                // What has come is served: the client may have sent it before it could know.
+                Poll::Pending if serving.is_stopping(stopping.as_mut(), task) => Poll::Ready(None),
+                more => first_of(more, &mut watchdog, deadline, task),
+            }
+        });
+        if came.await != Some(true) {
+            return;
+        }
+        let mut busy = Busy {
+            wire: &wire,
+            connection: &connection,
+            serving: &serving,
+            sleep: sleep.as_mut(),
+            stopping: stopping.as_mut(),
+            head: None,
+        };
+        if Box::pin(busy.requests()).await == Next::Closed {
+            return;
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Closed,
+    Idle,
+}
+
+/// A connection on which requests come.
+struct Busy<'a, 's, T> {
+    wire: &'a Arc<Mutex<Wire<T>>>,
+    connection: &'a Arc<Connection>,
+    serving: &'a Arc<Serving>,
+    sleep: Pin<&'a mut Sleep>,
+    stopping: Pin<&'a mut Notified<'s>>,
+    /// When the head that is coming began to come.
+    head: Option<Instant>,
+}
+
+impl<T: Transport> Busy<'_, '_, T> {
+    async fn requests(&mut self) -> Next {
+        let carrier: Arc<dyn Carrier> = Arc::clone(self.wire) as Arc<dyn Carrier>;
+        let mut in_a_row = 0_u32;
+        loop {
+            let head = lock(self.wire).next_head(HeaderMap::new());
+            let head = match head {
+                Ok(Some(head)) => {
+                    self.head = None;
+                    head
+                }
+                Ok(None) => match self.more().await {
+                    Came::More => continue,
+                    Came::Nothing => return Next::Idle,
+                    Came::End => return self.close(false).await,
+                    Came::TooLate => {
+                        lock(self.wire).answer(TIMEOUT);
+                        return self.close(true).await;
+                    }
+                },
+                Err(reject) => {
+                    lock(self.wire).answer(reject);
+                    return self.close(true).await;
+                }
+            };
+            self.request(head, &carrier).await;
+            let after = lock(self.wire).after();
+            match after {
+                After::Next => {}
+                After::Drain if self.drained().await => {}
+                After::Close | After::Drain => return self.close(true).await,
+                After::Abort => {
+                    // Responses before this one are whole, and leave.
+                    let _ = self.flushed().await;
+                    lock(self.wire).reset_transport();
+                    return Next::Closed;
+                }
+            }
+            in_a_row += 1;
+            if in_a_row.is_multiple_of(FAIR) {
+                tokio::task::yield_now().await;
+            }
+            if lock(self.wire).unsent() > BATCH && !self.flushed().await {
+                return Next::Closed;
+            }
+        }
+    }
+
+    /// Runs one request through the pipeline.
+    async fn request(&mut self, head: Head, carrier: &Arc<dyn Carrier>) {
+        let _underway = self.serving.begin();
+        let cx = self.serving.context(head.parts, self.connection, carrier);
+        let disconnector = cx.disconnector();
+        let mut run = Run::new(cx);
+        {
+            let mut end = pin!(run.run_to_end());
+            let mut watchdog = Watchdog::new(self.sleep.as_mut());
+            poll_fn(|task| {
+                if end.as_mut().poll(task).is_ready() {
+                    return Poll::Ready(());
+                }
+                let mut wire = lock(self.wire);
+                // Earlier responses do not wait for this one.
+                wire.push_out(task);
+                let stalled = wire
+                    .deadline(&self.serving.timeouts)
+                    .is_some_and(|deadline| watchdog.poll_passed(deadline, task).is_ready());
+                if stalled {
+                    tracing::debug!(target: "bivalve::server", "the client gives or takes too little");
+                    wire.give_up();
+                }
+                let gone = wire.poll_gone(task).is_ready();
+                drop(wire);
+                if gone && disconnector.disconnect() {
+                    task.waker().wake_by_ref();
+                }
+                Poll::Pending
+            })
+            .await;
+        }
+        self.serving.recycle(run.into_context());
+    }
+
+    /// Waits for more of a request, and meanwhile sends what is finished.
+    async fn more(&mut self) -> Came {
+        let Self { wire, serving, sleep, stopping, head, .. } = self;
+        let begun = lock(wire).has_begun();
+        let now = Instant::now();
+        let deadline = match begun {
+            // Not from the last octet: who sends one now and then gets no more time than others.
+            true => *head.get_or_insert(now) + serving.timeouts.head,
+            false => now + RESTLESS.min(serving.timeouts.idle),
+        };
+        let mut watchdog = Watchdog::new(sleep.as_mut());
+        let came = poll_fn(|task| {
+            let mut wire = lock(wire);
+            wire.push_out(task);
+            match wire.poll_more(task) {
+                Poll::Pending if !begun && serving.is_stopping(stopping.as_mut(), task) => {
+                    Poll::Ready(Some(false))
+                }
+                more => first_of(more, &mut watchdog, deadline, task),
+            }
+        });
+        match came.await {
+            Some(true) => Came::More,
+            Some(false) => Came::End,
+            None if begun => Came::TooLate,
+            None => Came::Nothing,
+        }
+    }
+
+    /// Reads what is left of a body that nobody wanted, if it is short.
+    async fn drained(&mut self) -> bool {
+        let Self { wire, serving, sleep, .. } = self;
+        let deadline = Instant::now() + serving.timeouts.stall;
+        let mut watchdog = Watchdog::new(sleep.as_mut());
+        let mut left = super::body::DRAINED;
+        let drained = poll_fn(|task| {
+            let mut wire = lock(wire);
+            wire.push_out(task);
+            let drained = loop {
+                match wire.poll_read(usize::MAX, task) {
+                    Poll::Ready(Ok(data)) if data.is_empty() => break Poll::Ready(true),
+                    Poll::Ready(Ok(data)) if data.len() as u64 <= left => left -= data.len() as u64,
+                    Poll::Ready(_) => break Poll::Ready(false),
+                    Poll::Pending => break Poll::Pending,
+                }
+            };
+            first_of(drained, &mut watchdog, deadline, task)
+        });
+        drained.await == Some(true)
+    }
+
+    /// Waits until everything has left. `false`: it cannot.
+    async fn flushed(&mut self) -> bool {
+        let Self { wire, serving, sleep, .. } = self;
+        let mut watchdog = Watchdog::new(sleep.as_mut());
+        poll_fn(|task| {
+            let mut wire = lock(wire);
+            if wire.poll_flush(task).is_ready() {
+                return Poll::Ready(!wire.has_failed());
+            }
+            let passed = wire
+                .deadline(&serving.timeouts)
+                .is_some_and(|deadline| watchdog.poll_passed(deadline, task).is_ready());
+            if passed { Poll::Ready(false) } else { Poll::Pending }
+        })
+        .await
+    }
+
+    /// Sends what is left and closes. What the client still sends is read for a while: if it were not, TCP would reset
+    /// the connection, and the client might lose the response (RFC 9112 section 9.6).
+    async fn close(&mut self, linger: bool) -> Next {
+        if self.flushed().await && linger {
+            let deadline = Instant::now() + LINGER;
+            let Self { wire, sleep, .. } = self;
+            let mut watchdog = Watchdog::new(sleep.as_mut());
+            poll_fn(|task| first_of(lock(wire).poll_discard(task), &mut watchdog, deadline, task)).await;
+        }
+        Next::Closed
+    }
+}
+
+/// What came of waiting for a request.
+enum Came {
+    End,
+    More,
+    Nothing,
+    TooLate,
+}
+
+/// What is waited for, or `None` behind the deadline.
+fn first_of<R>(
+    awaited: Poll<R>,
+    watchdog: &mut Watchdog<'_>,
+    deadline: Instant,
+    task: &mut Task<'_>,
+) -> Poll<Option<R>> {
+    match awaited {
+        Poll::Ready(result) => Poll::Ready(Some(result)),
+        Poll::Pending => watchdog.poll_passed(deadline, task).map(|()| None),
+    }
+}
+
+const TIMEOUT: Reject =
+    Reject::new(StatusCode::REQUEST_TIMEOUT, "the head has not come in time (RFC 9110 section 15.5.9)");
+
+/// Octets of finished responses that wait for the next request that is here already.
+const BATCH: u64 = 64 * 1024;
+/// Requests of one connection before others get a turn.
+const FAIR: u32 = 32;
+/// How long a closed connection is still read.
+const LINGER: Duration = Duration::from_secs(2);
+/// After so long without a request, a connection lets go of what it does not need.
+const RESTLESS: Duration = Duration::from_secs(2);

@@ -1,0 +1,417 @@
+//! One connection: what was received, what is to be sent, and the message that is under way in each direction.
+//!
+//! Two have it: the task of the connection, between requests and while a module waits for something else, and the
+//! [host](super::host) of the request, while it reads or sends. Both run in that one task, so the lock around it is
+//! never waited for.
+
+use std::io;
+use std::sync::Arc;
+use std::task::{Context as Task, Poll, ready};
+use std::time::Instant;
+
+use bivalve_core::{Completion, CompletionStatus, EntityChunk, ResponseHead, ResponsePart};
+use bytes::Bytes;
+use http::header::{self, HeaderMap};
+use http::{HeaderValue, StatusCode};
+
+use super::body::{Body, Part};
+use super::input::Input;
+use super::pace::Pace;
+use super::pool::Serving;
+use crate::http1::head::{self, Head};
+use crate::http1::output::Output;
+use crate::http1::reject::Reject;
+use crate::http1::response::{Asked, Encoder};
+use crate::http1::scan::{Scan, Scanner};
+use crate::transport::Transport;
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Wire<T> {
+    transport: T,
+    serving: Arc<Serving>,
+    input: Input,
+    output: Output,
+    /// Octets of the send that is under way.
+    sending: Option<u64>,
+    scanner: Scanner,
+    /// The client has finished its side, or the connection has failed.
+    ended: bool,
+    /// Nothing can be sent any more.
+    failed: Option<CompletionStatus>,
+    received: Pace,
+    sent: Pace,
+    exchange: Exchange,
+}
+
+/// The request that is being served, and its response.
+#[derive(Debug)]
+struct Exchange {
+    asked: Option<Asked>,
+    body: Body,
+    /// The client waits for a word before it sends the body.
+    owes_continue: bool,
+    /// What was wrong with the body: the client is told, unless a response has begun.
+    reject: Option<Reject>,
+    encoder: Option<Encoder>,
+    /// Octets of body in the part that is being sent.
+    part: usize,
+    ended: bool,
+    /// The response cannot be finished.
+    reset: bool,
+    reading: bool,
+}
+
+impl Default for Exchange {
+    fn default() -> Self {
+        Self {
+            asked: None,
+            body: Body::Read,
+            owes_continue: false,
+            reject: None,
+            encoder: None,
+            part: 0,
+            ended: false,
+            reset: false,
+            reading: false,
+        }
+    }
+}
+
+/// What becomes of the connection behind a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// The response is not complete; the client has to notice.
+    Abort,
+    /// It ends, and the client may still be sending.
+    Close,
+    /// A rest of the body has to be read first.
+    Drain,
+    /// The next request.
+    Next,
+}
+
+impl<T: Transport> Wire<T> {
+    pub(super) fn new(transport: T, serving: Arc<Serving>) -> Self {
+        Self {
+            transport,
+            serving,
+            input: Input::default(),
+            output: Output::default(),
+            sending: None,
+            scanner: Scanner::default(),
+            ended: false,
+            failed: None,
+            received: Pace::default(),
+            sent: Pace::default(),
+            exchange: Exchange::default(),
+        }
+    }
+
+    // Between requests.
+
+    /// The next request, if all of its head is here; it is then under way.
+    pub(super) fn next_head(&mut self, spare: HeaderMap) -> Result<Option<Head>, Reject> {
+        if self.input.is_empty() {
+            return Ok(None);
+        }
+        let Scan::Complete { start, end } = self.scanner.scan(self.input.octets(), &self.serving.limits)?
+        else {
+            self.input.gather();
+            return Ok(None);
+        };
+        self.scanner = Scanner::default();
+        let octets = self.input.take(end).slice(start..);
+        let head = head::parse(&octets, &self.serving.limits, spare)?;
+        self.exchange = Exchange {
+            asked: Some(Asked::of(&head)),
+            body: Body::of(head.length),
+            owes_continue: head.expects_continue,
+            ..Exchange::default()
+        };
+        self.received = Pace::default();
+        self.sent = Pace::default();
+        Ok(Some(head))
+    }
+
+    /// Whether a part of a head has come.
+    pub(super) fn has_begun(&self) -> bool {
+        !self.input.is_empty()
+    }
+
+    /// Waits for more of what the client sends. `false`: there is no more.
+    pub(super) fn poll_more(&mut self, task: &mut Task<'_>) -> Poll<bool> {
+        if self.ended {
+            return Poll::Ready(false);
+        }
+        match ready!(self.transport.poll_receive(task)) {
+            Some(Ok(piece)) => {
+                self.received.moved(piece.len() as u64);
+                self.input.push(piece);
+                Poll::Ready(true)
+            }
+            Some(Err(error)) => {
+                note(&error);
+                self.ended = true;
+                self.failed.get_or_insert(CompletionStatus::CONNECTION_ABORTED);
+                Poll::Ready(false)
+            }
+            None => {
+                self.ended = true;
+                Poll::Ready(false)
+            }
+        }
+    }
+
+    /// Hands what is to be sent to the transport, without waiting for it, if none is under way.
+    pub(super) fn push_out(&mut self, task: &mut Task<'_>) {
+        if self.sending.is_none() || self.poll_sent(task).is_ready() {
+            self.start();
+        }
+    }
+
+    /// Sends everything. Whether it left is in [`failed`](Self::has_failed).
+    pub(super) fn poll_flush(&mut self, task: &mut Task<'_>) -> Poll<()> {
+        loop {
+            ready!(self.poll_sent(task));
+            if self.output.is_empty() {
+                return Poll::Ready(());
+            }
+            self.start();
+        }
+    }
+
+    /// Octets of finished responses that wait to be sent with the next ones.
+    pub(super) fn unsent(&self) -> u64 {
+        self.output.len()
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.is_some()
+    }
+
+    /// Answers what is no request.
+    pub(super) fn answer(&mut self, reject: Reject) {
+        self.exchange = Exchange::default();
+        self.refuse(reject);
+    }
+
+    /// Throws away what the client still sends. `Ready` when it has finished.
+    pub(super) fn poll_discard(&mut self, task: &mut Task<'_>) -> Poll<()> {
+        ready!(self.transport.poll_shutdown(task));
+        loop {
+            let rest = self.input.octets().len();
+            self.input.skip(rest);
+            if !ready!(self.poll_more(task)) {
+                return Poll::Ready(());
+            }
+        }
+    }
+
+    /// From here on, closing tells the client that something is missing.
+    pub(super) fn reset_transport(&mut self) {
+        self.output.clear();
+        self.transport.reset();
+    }
+
+    // While a request is served.
+
+    /// Looks whether the client is still there. `Ready`: it has gone.
+    pub(super) fn poll_gone(&mut self, task: &mut Task<'_>) -> Poll<()> {
+        if self.ended || self.has_failed() {
+            return Poll::Ready(());
+        }
+        // Who reads will hear of it. And what is here already is a request behind this one, or a body that nobody reads: then
+        // the client has to wait, and whether it is there is not seen.
+        if self.exchange.reading || self.input.octets().len() >= READ_AHEAD {
+            return Poll::Pending;
+        }
+        loop {
+            if !ready!(self.poll_more(task)) {
+                return Poll::Ready(());
+            }
+            self.input.gather();
+            if self.input.octets().len() >= READ_AHEAD {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// When the client has been waited for too long.
+    pub(super) fn deadline(&self, timeouts: &super::Timeouts) -> Option<Instant> {
+        let (grace, rate) = (timeouts.stall, timeouts.octets_per_second);
+        let (received, sent) = (self.received.deadline(grace, rate), self.sent.deadline(grace, rate));
+        match (received, sent) {
+            (Some(received), Some(sent)) => Some(received.min(sent)),
+            (received, sent) => received.or(sent),
+        }
+    }
+
+    /// The client takes or gives nothing: no more of it.
+    pub(super) fn give_up(&mut self) {
+        self.failed.get_or_insert(CompletionStatus::TIMED_OUT);
+        self.ended = true;
+        self.exchange.reset = true;
+    }
+
+    pub(super) fn start_read(&mut self) {
+        self.exchange.reading = true;
+    }
+
+    /// The next part of the request's body; empty behind its end.
+    pub(super) fn poll_read(
+        &mut self,
+        max: usize,
+        task: &mut Task<'_>,
+    ) -> Poll<Result<Bytes, CompletionStatus>> {
+        let read = ready!(self.poll_body(max, task));
+        self.exchange.reading = false;
+        Poll::Ready(read)
+    }
+
+    fn poll_body(&mut self, max: usize, task: &mut Task<'_>) -> Poll<Result<Bytes, CompletionStatus>> {
+        loop {
+            match self.exchange.body.read(&mut self.input, max, &self.serving.limits) {
+                Ok(Part::Data(data)) => return Poll::Ready(Ok(data)),
+                Ok(Part::End) => return Poll::Ready(Ok(Bytes::new())),
+                Ok(Part::More) => {}
+                Err(reject) => {
+                    self.exchange.reject.get_or_insert(reject);
+                    return Poll::Ready(Err(CompletionStatus::CONNECTION_ABORTED));
+                }
+            }
+            if std::mem::take(&mut self.exchange.owes_continue) && self.exchange.encoder.is_none() {
+                self.output.text().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+            }
+            ready!(self.poll_flush(task));
+            if self.poll_more(task).is_pending() {
+                self.received.wait();
+                return Poll::Pending;
+            }
+            if self.ended {
+                self.exchange.body = Body::Broken;
+                return Poll::Ready(Err(CompletionStatus::CONNECTION_ABORTED));
+            }
+        }
+    }
+
+    /// A part of the response.
+    pub(super) fn start_send(&mut self, part: ResponsePart) {
+        let ResponsePart { head, chunks, end, trailers } = part;
+        let octets: u64 = chunks.iter().map(EntityChunk::len).sum();
+        self.exchange.part = usize::try_from(octets).unwrap_or(usize::MAX);
+        if self.exchange.ended || self.exchange.reset {
+            return;
+        }
+        self.exchange.ended = end;
+        if self.exchange.encoder.is_none() {
+            if let Some(reject) = self.exchange.reject {
+                // What the handler made of a body that it could not read is not what was wrong.
+                return self.refuse(reject);
+            }
+            let (Some(head), Some(mut asked)) = (head, self.exchange.asked) else {
+                self.exchange.reset = true;
+                return;
+            };
+            // Who was never told to go on may send the body, or not: where the next request begins is not known.
+            asked.persistent &= !self.exchange.owes_continue && self.exchange.body.is_short();
+            asked.persistent &= !self.serving.has_stopped();
+            self.exchange.encoder = Some(Encoder::begin(&mut self.output, &head, asked, octets, end));
+        }
+        let Some(encoder) = &mut self.exchange.encoder else { return };
+        let mut written = encoder.body(&mut self.output, chunks);
+        if end && written.is_ok() {
+            written = encoder.end(&mut self.output, trailers.as_ref());
+        }
+        if written.is_err() {
+            tracing::error!(
+                "the response is not as long as its Content-Length said; the connection is reset"
+            );
+            self.exchange.reset = true;
+        }
+    }
+
+    /// Whether the part has left. The last one need not: it leaves with what comes next.
+    pub(super) fn poll_send(&mut self, task: &mut Task<'_>) -> Poll<Completion> {
+        if self.exchange.reset {
+            return Poll::Ready(Completion::failure(CompletionStatus::CONNECTION_ABORTED));
+        }
+        if !self.exchange.ended {
+            ready!(self.poll_flush(task));
+        }
+        Poll::Ready(match self.failed {
+            Some(status) => Completion::failure(status),
+            None => Completion::success(self.exchange.part),
+        })
+    }
+
+    pub(super) fn reset(&mut self) {
+        self.exchange.reset = true;
+    }
+
+    /// What follows, now that the pipeline is done with the request.
+    pub(super) fn after(&self) -> After {
+        let Exchange { encoder, body, ended, reset, .. } = &self.exchange;
+        match encoder {
+            Some(encoder) if *ended && !*reset && !self.has_failed() => {
+                if encoder.close {
+                    After::Close
+                } else if body.is_read() {
+                    After::Next
+                } else {
+                    After::Drain
+                }
+            }
+            _ => After::Abort,
+        }
+    }
+
+    fn refuse(&mut self, reject: Reject) {
+        tracing::debug!(target: "bivalve::server", %reject, "refused");
+        let mut headers = HeaderMap::with_capacity(2);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        let head = ResponseHead { status: reject.status, headers, ..ResponseHead::default() };
+        let text = EntityChunk::from(reason(reject.status));
+        let mut asked = self.exchange.asked.unwrap_or(Asked::UNKNOWN);
+        asked.persistent = false;
+        let mut encoder = Encoder::begin(&mut self.output, &head, asked, text.len(), true);
+        let _ = encoder.body(&mut self.output, vec![text]);
+        self.exchange.encoder = Some(encoder);
+        self.exchange.ended = true;
+    }
+
+    fn start(&mut self) {
+        if !self.output.is_empty() {
+            self.sending = Some(self.output.len());
+            self.transport.start_send(self.output.take());
+        }
+    }
+
+    /// Waits for the send that is under way.
+    fn poll_sent(&mut self, task: &mut Task<'_>) -> Poll<()> {
+        let Some(octets) = self.sending else { return Poll::Ready(()) };
+        let Poll::Ready((status, memory)) = self.transport.poll_send(task) else {
+            self.sent.wait();
+            return Poll::Pending;
+        };
+        self.sending = None;
+        self.sent.moved(octets);
+        self.output.reuse(memory);
+        if !status.is_success() {
+            self.failed.get_or_insert(status);
+            self.output.clear();
+        }
+        Poll::Ready(())
+    }
+}
+
+fn reason(status: StatusCode) -> &'static str {
+    status.canonical_reason().unwrap_or("Error")
+}
+
+fn note(error: &io::Error) {
+    tracing::debug!(target: "bivalve::server", %error, "the connection has failed");
+}
+
+/// Octets that are received while nobody reads them: enough for a few requests that wait for their turn.
+const READ_AHEAD: usize = 16 * 1024;

@@ -1,0 +1,247 @@
+//! The head of a request: read, checked, and turned into the types of `http`.
+
+use std::mem::MaybeUninit;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, StatusCode, Version};
+
+use super::length::{self, BodyLength};
+use super::reject::Reject;
+use super::target;
+use crate::Limits;
+
+/// A request whose body, if it has one, is still to come.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) parts: Parts,
+    pub(crate) length: BodyLength,
+    /// The connection may be used for another request afterwards: RFC 9112 section 9.3.
+    pub(crate) persistent: bool,
+    /// The client waits for a word before it sends the body: RFC 9110 section 10.1.1.
+    pub(crate) expects_continue: bool,
+    /// It asks for another protocol: RFC 9110 section 7.8.
+    pub(crate) upgrade: bool,
+    /// It reads trailers: RFC 9110 section 6.5.1.
+    pub(crate) takes_trailers: bool,
+}
+
+/// Reads a complete head, as [`Scanner`](super::scan::Scanner) found it. `spare` is an empty map whose memory serves again.
+pub(crate) fn parse(head: &Bytes, limits: &Limits, spare: HeaderMap) -> Result<Head, Reject> {
+    let mut fields = [const { MaybeUninit::uninit() }; Limits::MOST_HEADERS];
+    let mut request = httparse::Request::new(&mut []);
+    match request.parse_with_uninit_headers(head, &mut fields) {
+        Ok(httparse::Status::Complete(_)) => {}
+        Ok(httparse::Status::Partial) => return Err(Reject::bad("the head ends in the middle of a line")),
+        Err(error) => return Err(refusal(error)),
+    }
+    let (Some(method), Some(path), Some(minor)) = (request.method, request.path, request.version) else {
+        return Err(Reject::bad("the request line is not complete (RFC 9112 section 3)"));
+    };
+    let method = Method::from_bytes(method.as_bytes())
+        .map_err(|_| Reject::bad("the method is no token (RFC 9110 section 9.1)"))?;
+    let version = if minor == 0 { Version::HTTP_10 } else { Version::HTTP_11 };
+    let target = target::parse(&head.slice_ref(path.as_bytes()), &method, limits)?;
+
+    let mut headers = spare;
+    for field in request.headers.iter() {
+        let name = HeaderName::from_bytes(field.name.as_bytes());
+        let value = HeaderValue::from_maybe_shared(head.slice_ref(field.value));
+        match (name, value) {
+            (Ok(name), Ok(value)) => drop(headers.try_append(name, value).map_err(|_| TOO_MANY)?),
+            _ => return Err(Reject::bad("a header field has an octet that none has (RFC 9110 section 5.5)")),
+        }
+    }
+    check_host(&mut headers, version, target.authority)?;
+    let length = length::of(&headers, version, limits)?;
+    let connection = Connection::of(&headers);
+    let head = Head {
+        persistent: !connection.close && (version == Version::HTTP_11 || connection.keep_alive),
+        expects_continue: expects_continue(&headers, version)?,
+        upgrade: connection.upgrade && version == Version::HTTP_11 && headers.contains_key(header::UPGRADE),
+        takes_trailers: version == Version::HTTP_11 && has_token(&headers, &header::TE, "trailers"),
+        length,
+        parts: {
+            let (mut parts, ()) = Request::new(()).into_parts();
+            parts.method = method;
+            parts.uri = target.uri;
+            parts.version = version;
+            parts.headers = headers;
+            parts
+        },
+    };
+    Ok(head)
+}
+
+/// RFC 9112 section 3.2: exactly one, or the target's own.
+fn check_host(headers: &mut HeaderMap, version: Version, named: Option<HeaderValue>) -> Result<(), Reject> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) if version == Version::HTTP_10 => {}
+        (None, _) => return Err(Reject::bad("no Host (RFC 9112 section 3.2)")),
+        (Some(_), Some(_)) => return Err(Reject::bad("more than one Host (RFC 9112 section 3.2)")),
+        (Some(host), None) if !target::is_host(host.as_bytes()) => {
+            return Err(Reject::bad(
+                "Host is no host and port (RFC 9112 section 3.2, RFC 9110 section 4.2.1)",
+            ));
+        }
+        (Some(_), None) => {}
+    }
+    if let Some(named) = named {
+        headers.insert(header::HOST, named);
+    }
+    Ok(())
+}
+
+/// RFC 9110 section 10.1.1. HTTP/1.0 has no such thing.
+fn expects_continue(headers: &HeaderMap, version: Version) -> Result<bool, Reject> {
+    let mut expectations = headers.get_all(header::EXPECT).iter();
+    match expectations.next() {
+        Some(_) if version == Version::HTTP_10 => Ok(false),
+        Some(first)
+            if first.as_bytes().eq_ignore_ascii_case(b"100-continue") && expectations.next().is_none() =>
+        {
+            Ok(true)
+        }
+        Some(_) => Err(Reject::new(
+            StatusCode::EXPECTATION_FAILED,
+            "an Expect that is not 100-continue (RFC 9110 section 10.1.1)",
+        )),
+        None => Ok(false),
+    }
+}
+
+/// What the Connection field says of this connection.
+#[derive(Default)]
+struct Connection {
+    close: bool,
+    keep_alive: bool,
+    upgrade: bool,
+}
+
+impl Connection {
+    fn of(headers: &HeaderMap) -> Self {
+        let mut said = Self::default();
+        for option in tokens(headers, &header::CONNECTION) {
+            said.close |= option.eq_ignore_ascii_case(b"close");
+            said.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+            said.upgrade |= option.eq_ignore_ascii_case(b"upgrade");
+        }
+        said
+    }
+}
+
+/// Whether a list has a member, in any case; its parameters do not count.
+pub(crate) fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    tokens(headers, name).any(|member| {
+        let member = member.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        member.eq_ignore_ascii_case(token.as_bytes())
+    })
+}
+
+fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    let values = headers.get_all(name).into_iter();
+    values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
+}
+
+fn refusal(error: httparse::Error) -> Reject {
+    use httparse::Error;
+    match error {
+        Error::HeaderName => Reject::bad(
+            "a field name is no token, has white space before its colon, or a line is folded (RFC 9112 section 5.1, 5.2)",
+        ),
+        Error::HeaderValue => Reject::bad("a field value has a control character (RFC 9110 section 5.5)"),
+        Error::NewLine => Reject::bad("a CR without LF (RFC 9112 section 2.2)"),
+        Error::Token => {
+            Reject::bad("the request line is not method, target and version (RFC 9112 section 3)")
+        }
+        Error::TooManyHeaders => TOO_MANY,
+        Error::Version => Reject::new(
+            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            "neither HTTP/1.1 nor HTTP/1.0 (RFC 9110 section 15.6.6)",
+        ),
+        _ => Reject::bad("the head is malformed (RFC 9112 section 2.2)"),
+    }
+}
+
+const TOO_MANY: Reject =
+    Reject::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "more header fields than can be held");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(head: &'static str) -> Result<Head, u16> {
+        let parsed = parse(&Bytes::from_static(head.as_bytes()), &Limits::default(), HeaderMap::new());
+        parsed.map_err(|reject| reject.status.as_u16())
+    }
+
+    fn refused(head: &'static str) -> u16 {
+        read(head).map(|head| head.parts).expect_err(head)
+    }
+
+    #[test]
+    fn a_request_becomes_parts() {
+        let head = read("PUT /a?b HTTP/1.1\r\nHost: h\r\nX-A:  1 \t\r\nx-a: \r\nContent-Length: 3\r\n\r\n")
+            .expect("it is sound");
+        assert_eq!((head.parts.method, head.parts.uri.path()), (Method::PUT, "/a"));
+        let values: Vec<_> = head.parts.headers.get_all("x-a").iter().map(HeaderValue::as_bytes).collect();
+        assert_eq!(values, [&b"1"[..], b""]);
+        assert_eq!((head.length, head.persistent), (BodyLength::Exact(3), true));
+    }
+
+    #[test]
+    fn connections_persist_by_version_and_field() {
+        for (head, persistent) in [
+            ("GET / HTTP/1.1\r\nHost: h\r\n\r\n", true),
+            ("GET / HTTP/1.1\r\nHost: h\r\nConnection: foo, Close\r\n\r\n", false),
+            ("GET / HTTP/1.1\r\nHost: h\r\nConnection: keep-alive\r\nConnection: close\r\n\r\n", false),
+            ("GET / HTTP/1.0\r\n\r\n", false),
+            ("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", true),
+        ] {
+            assert_eq!(read(head).map(|head| head.persistent), Ok(persistent), "{head}");
+        }
+    }
+
+    #[test]
+    fn expectations_are_met_or_refused() {
+        let expects = |head| read(head).map(|head| head.expects_continue);
+        assert_eq!(expects("PUT / HTTP/1.1\r\nHost: h\r\nExpect: 100-Continue\r\n\r\n"), Ok(true));
+        assert_eq!(expects("PUT / HTTP/1.0\r\nExpect: 100-continue\r\n\r\n"), Ok(false));
+        assert_eq!(expects("PUT / HTTP/1.1\r\nHost: h\r\nExpect: tea\r\n\r\n"), Err(417));
+    }
+
+    #[test]
+    fn the_targets_authority_takes_the_place_of_host() {
+        let head = read("GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n").expect("it is sound");
+        assert_eq!(head.parts.headers[header::HOST], "b");
+        assert_eq!(refused("GET http://b/ HTTP/1.1\r\n\r\n"), 400);
+    }
+
+    #[test]
+    fn malformed_heads_are_refused() {
+        for (head, status) in [
+            ("GET / HTTP/1.1\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: \r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\n Host: a\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n c\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: a\r\nA: b\rc\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: a\r\nA: b\0\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: a\r\nA\r\n\r\n", 400),
+            ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+            ("GET /\tHTTP/1.1\r\nHost: a\r\n\r\n", 400),
+            ("GET / HTTP/1.1 \r\nHost: a\r\n\r\n", 400),
+            ("GET /\r\nHost: a\r\n\r\n", 400),
+            ("G(T / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+            ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
+            ("GET / HTTP/1.2\r\nHost: a\r\n\r\n", 505),
+            ("GET / http/1.1\r\nHost: a\r\n\r\n", 505),
+        ] {
+            assert_eq!(refused(head), status, "{head:?}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Where the body of a request ends: RFC 9112 section 6.
+//!
+//! What a proxy in front could read in another way is refused: that is how requests are smuggled. No message with both
+//! lengths, none with two Content-Length fields, even equal ones, and no coding but one `chunked`.
+
+use http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
+use http::{StatusCode, Version};
+
+use super::reject::Reject;
+use crate::Limits;
+
+/// How much body follows a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyLength {
+    Chunked,
+    /// Bytes; 0 without a body.
+    Exact(u64),
+}
+
+pub(crate) fn of(headers: &HeaderMap, version: Version, limits: &Limits) -> Result<BodyLength, Reject> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let length = match (codings.next(), lengths.next()) {
+        (None, None) => return Ok(BodyLength::Exact(0)),
+        (Some(_), Some(_)) => {
+            return Err(Reject::bad("both Transfer-Encoding and Content-Length (RFC 9112 section 6.1)"));
+        }
+        (Some(_), None) if version < Version::HTTP_11 => {
+            return Err(Reject::bad("Transfer-Encoding in HTTP/1.0 (RFC 9112 section 6.1)"));
+        }
+        (Some(coding), None) => return chunked(coding.as_bytes(), codings.next().is_some()),
+        (None, Some(length)) if lengths.next().is_none() => length.as_bytes(),
+        (None, Some(_)) => return Err(Reject::bad("more than one Content-Length (RFC 9112 section 6.3)")),
+    };
+    let digits = !length.is_empty() && length.iter().all(u8::is_ascii_digit);
+    let length =
+        std::str::from_utf8(length).ok().filter(|_| digits).and_then(|text| text.parse::<u64>().ok());
+    match length {
+        None => Err(Reject::bad("Content-Length is no number, or too large for one (RFC 9110 section 8.6)")),
+        Some(length) if length > limits.body_bytes() => Err(TOO_LARGE),
+        Some(length) => Ok(BodyLength::Exact(length)),
+    }
+}
+
+fn chunked(coding: &[u8], more: bool) -> Result<BodyLength, Reject> {
+    if !more && coding.eq_ignore_ascii_case(b"chunked") {
+        return Ok(BodyLength::Chunked);
+    }
+    // With chunked at the end it would have a length, were the other coding known here: RFC 9112 section 6.1.
+    let last = coding.rsplit(|byte| *byte == b',').next().unwrap_or_default().trim_ascii();
+    let others = coding.len() > last.len();
+    if !more && others && last.eq_ignore_ascii_case(b"chunked") && !has_chunked_before_last(coding) {
+        return Err(Reject::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "a transfer coding besides chunked (RFC 9112 section 6.1)",
+        ));
+    }
+    Err(Reject::bad("Transfer-Encoding is not one `chunked` (RFC 9112 sections 6.1, 7)"))
+}
+
+fn has_chunked_before_last(coding: &[u8]) -> bool {
+    let mut codings = coding.rsplit(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    codings.next();
+    codings.any(|coding| coding.is_empty() || coding.eq_ignore_ascii_case(b"chunked"))
+}
+
+/// As IIS's request filtering does it for `maxAllowedContentLength`, with the status that RFC 9110 section 15.5.14 has.
+pub(crate) const TOO_LARGE: Reject = Reject {
+    status: StatusCode::PAYLOAD_TOO_LARGE,
+    sub_status: 0,
+    why: "the body is larger than the limit (RFC 9110 section 15.5.14)",
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn read(fields: &[(&'static str, &'static str)]) -> Result<BodyLength, u16> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        of(&headers, Version::HTTP_11, &Limits::default()).map_err(|reject| reject.status.as_u16())
+    }
+
+    #[test]
+    fn one_length_or_one_chunked() {
+        assert_eq!(read(&[]), Ok(BodyLength::Exact(0)));
+        assert_eq!(read(&[("content-length", "0012")]), Ok(BodyLength::Exact(12)));
+        assert_eq!(read(&[("transfer-encoding", "Chunked")]), Ok(BodyLength::Chunked));
+        assert_eq!(read(&[("content-length", "30000001")]), Err(413));
+        for length in ["", "+1", "-1", "1,1", "1 1", "0x1", "1.0", "18446744073709551616"] {
+            assert_eq!(read(&[("content-length", length)]), Err(400), "{length}");
+        }
+        assert_eq!(read(&[("content-length", "1"), ("content-length", "1")]), Err(400));
+        assert_eq!(read(&[("content-length", "1"), ("transfer-encoding", "chunked")]), Err(400));
+        assert_eq!(read(&[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")]), Err(400));
+        assert_eq!(read(&[("transfer-encoding", "gzip, chunked")]), Err(501));
+        for coding in [
+            "",
+            "identity",
+            "xchunked",
+            "chunked,",
+            ",chunked",
+            "chunked, chunked",
+            "chunked;q=1",
+            "chunked, gzip",
+            "\"chunked\"",
+        ] {
+            assert_eq!(read(&[("transfer-encoding", coding)]), Err(400), "{coding}");
+        }
+    }
+
+    #[test]
+    fn http_1_0_has_no_transfer_encoding() {
+        let mut headers = HeaderMap::new();
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        assert!(of(&headers, Version::HTTP_10, &Limits::default()).is_err());
+    }
+}

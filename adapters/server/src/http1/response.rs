@@ -1,0 +1,328 @@
+//! A response on its way out: status line, headers, and how its body is framed.
+
+use bivalve_core::{EntityChunk, ResponseHead};
+use bytes::BytesMut;
+use http::header::{self, HeaderMap};
+use http::{HeaderValue, Method, StatusCode, Version};
+
+use super::head::{Head, has_token};
+use super::output::Output;
+use super::{date, trailers};
+
+/// What a response has to know of its request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    head: bool,
+    old: bool,
+    takes_trailers: bool,
+    /// Another request may follow on the connection.
+    pub(crate) persistent: bool,
+}
+
+impl Asked {
+    /// By what was no request.
+    pub(crate) const UNKNOWN: Self =
+        Self { head: false, old: false, takes_trailers: false, persistent: false };
+
+    pub(crate) fn of(head: &Head) -> Self {
+        Self {
+            head: head.parts.method == Method::HEAD,
+            old: head.parts.version < Version::HTTP_11,
+            takes_trailers: head.takes_trailers,
+            persistent: head.persistent,
+        }
+    }
+}
+
+/// Writes one response: the head, then the body in parts, then the end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Encoder {
+    framing: Framing,
+    takes_trailers: bool,
+    /// The connection ends with this response.
+    pub(crate) close: bool,
+}
+
+/// How the client knows where the body ends: RFC 9112 section 6.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    /// There is none, whatever the handler wrote: an answer to HEAD, 204, 304.
+    Bodiless,
+    Chunked,
+    /// So many bytes are still to come.
+    Exact(u64),
+    /// By the end of the connection: HTTP/1.0.
+    UntilClose,
+}
+
+/// A body that is not as long as its head said: what follows it on the connection would be taken for its rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WrongLength;
+
+impl Encoder {
+    /// Writes the head. `first`: bytes of body that come with it; `end`: those are all.
+    pub(crate) fn begin(out: &mut Output, head: &ResponseHead, asked: Asked, first: u64, end: bool) -> Self {
+        let ResponseHead { status, headers, .. } = head;
+        let status = *status;
+        let announced = announced(headers);
+        // RFC 9110 sections 6.4.1, 15.3.5, 15.4.5. A 101 of a module is the end of what can be said on this connection.
+        let never =
+            status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let (framing, length) = match (end, announced) {
+            _ if never => (Framing::Bodiless, announced.filter(|_| status == StatusCode::NOT_MODIFIED)),
+            // What the answer to GET would have: what was written, or what the handler says.
+            (true, said) if asked.head => (Framing::Bodiless, if first > 0 { Some(first) } else { said }),
+            (false, said) if asked.head => (Framing::Bodiless, said.filter(|_| first == 0)),
+            (true, _) => (Framing::Exact(first), Some(first)),
+            // Modules that wrote before the rest have changed the length that was announced.
+            (false, Some(length)) if first == 0 => (Framing::Exact(length), Some(length)),
+            (false, _) if asked.old => (Framing::UntilClose, None),
+            (false, _) => (Framing::Chunked, None),
+        };
+        let close = !asked.persistent
+            || framing == Framing::UntilClose
+            || status.is_informational()
+            || has_token(headers, &header::CONNECTION, "close");
+        let text = out.text();
+        status_line(text, status);
+        fields(text, headers);
+        if let Some(length) = length {
+            text.extend_from_slice(b"content-length: ");
+            decimal(text, length);
+            text.extend_from_slice(b"\r\n");
+        }
+        if framing == Framing::Chunked {
+            text.extend_from_slice(b"transfer-encoding: chunked\r\n");
+        }
+        connection(text, status, headers, close, asked.old);
+        if !headers.contains_key(header::DATE) {
+            text.extend_from_slice(b"date: ");
+            text.extend_from_slice(&date::now());
+            text.extend_from_slice(b"\r\n");
+        }
+        text.extend_from_slice(b"\r\n");
+        Self { framing, takes_trailers: asked.takes_trailers, close }
+    }
+
+    /// Writes a part of the body.
+    pub(crate) fn body(&mut self, out: &mut Output, chunks: Vec<EntityChunk>) -> Result<(), WrongLength> {
+        let length: u64 = chunks.iter().map(EntityChunk::len).sum();
+        match &mut self.framing {
+            _ if length == 0 => return Ok(()),
+            Framing::Bodiless => return Ok(()),
+            Framing::Exact(left) => *left = left.checked_sub(length).ok_or(WrongLength)?,
+            Framing::Chunked => {
+                hexadecimal(out.text(), length);
+                out.text().extend_from_slice(b"\r\n");
+            }
+            Framing::UntilClose => {}
+        }
+        for chunk in chunks {
+            out.push(chunk);
+        }
+        if self.framing == Framing::Chunked {
+            out.text().extend_from_slice(b"\r\n");
+        }
+        Ok(())
+    }
+
+    /// Writes the end.
+    pub(crate) fn end(&mut self, out: &mut Output, trailers: Option<&HeaderMap>) -> Result<(), WrongLength> {
+        match self.framing {
+            Framing::Bodiless | Framing::UntilClose | Framing::Exact(0) => {}
+            Framing::Exact(_) => return Err(WrongLength),
+            Framing::Chunked => {
+                let text = out.text();
+                text.extend_from_slice(b"0\r\n");
+                // RFC 9110 section 6.5.1: to a client that has not said that it reads them, they may be lost.
+                if let Some(trailers) = trailers.filter(|_| self.takes_trailers) {
+                    for (name, value) in trailers.iter().filter(|(name, _)| trailers::may_trail(name)) {
+                        field(text, name.as_str().as_bytes(), value);
+                    }
+                }
+                text.extend_from_slice(b"\r\n");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The length that a head announces: one number, or none.
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    let mut values = headers.get_all(header::CONTENT_LENGTH).iter();
+    let first = values.next().filter(|value| value.as_bytes().iter().all(u8::is_ascii_digit))?;
+    first.to_str().ok()?.parse().ok().filter(|_| values.next().is_none())
+}
+
+fn status_line(text: &mut BytesMut, status: StatusCode) {
+    if status == StatusCode::OK {
+        return text.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+    }
+    text.extend_from_slice(b"HTTP/1.1 ");
+    text.extend_from_slice(status.as_str().as_bytes());
+    text.extend_from_slice(b" ");
+    text.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+    text.extend_from_slice(b"\r\n");
+}
+
+/// All fields but those that frame the message or speak of the connection, which are this file's.
+fn fields(text: &mut BytesMut, headers: &HeaderMap) {
+    for (name, value) in headers {
+        if !matches!(
+            *name,
+            header::CONTENT_LENGTH | header::TRANSFER_ENCODING | header::CONNECTION | header::TE
+        ) && !matches!(name.as_str(), "keep-alive" | "proxy-connection")
+        {
+            field(text, name.as_str().as_bytes(), value);
+        }
+    }
+}
+
+fn field(text: &mut BytesMut, name: &[u8], value: &HeaderValue) {
+    text.reserve(name.len() + value.len() + 4);
+    text.extend_from_slice(name);
+    text.extend_from_slice(b": ");
+    text.extend_from_slice(value.as_bytes());
+    text.extend_from_slice(b"\r\n");
+}
+
+/// RFC 9112 section 9.3 and 9.6.
+fn connection(text: &mut BytesMut, status: StatusCode, headers: &HeaderMap, close: bool, old: bool) {
+    // RFC 9110 section 7.8: who names protocols says so here.
+    let upgrade = status == StatusCode::UPGRADE_REQUIRED && headers.contains_key(header::UPGRADE);
+    text.extend_from_slice(match (close, upgrade) {
+        (true, true) => b"connection: close, upgrade\r\n",
+        (true, false) => b"connection: close\r\n",
+        (false, true) => b"connection: upgrade\r\n",
+        (false, false) if old => b"connection: keep-alive\r\n",
+        (false, false) => b"",
+    });
+}
+
+fn decimal(text: &mut BytesMut, number: u64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    let mut rest = number;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+        rest /= 10;
+        if rest == 0 {
+            return text.extend_from_slice(&digits[at..]);
+        }
+    }
+}
+
+fn hexadecimal(text: &mut BytesMut, number: u64) {
+    let digits = (64 - number.leading_zeros()).div_ceil(4).max(1);
+    for digit in (0..digits).rev() {
+        text.extend_from_slice(&[b"0123456789abcdef"[(number >> (digit * 4) & 15) as usize]]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ASKED: Asked = Asked { head: false, old: false, takes_trailers: false, persistent: true };
+
+    fn head(status: u16, fields: &[(&'static str, &'static str)]) -> ResponseHead {
+        let mut head = ResponseHead {
+            status: StatusCode::from_u16(status).expect("a status"),
+            ..ResponseHead::default()
+        };
+        head.headers.insert("date", HeaderValue::from_static("now"));
+        for (name, value) in fields {
+            head.headers.append(*name, HeaderValue::from_static(value));
+        }
+        head
+    }
+
+    /// The whole response, as it leaves: a part with the head, and perhaps a second one.
+    fn written(
+        head: &ResponseHead,
+        asked: Asked,
+        parts: &[&'static str],
+    ) -> Result<(String, bool), WrongLength> {
+        let mut out = Output::default();
+        let chunks = |part: &&'static str| vec![EntityChunk::from(*part)];
+        let (first, more) = parts.split_first().map_or(("", parts), |(first, more)| (*first, more));
+        let mut encoder = Encoder::begin(&mut out, head, asked, first.len() as u64, more.is_empty());
+        encoder.body(&mut out, chunks(&first))?;
+        for part in more {
+            encoder.body(&mut out, chunks(part))?;
+        }
+        encoder.end(&mut out, None)?;
+        Ok((out.to_text(), encoder.close))
+    }
+
+    #[test]
+    fn bodies_are_framed_by_what_is_known() {
+        let plain = head(200, &[]);
+        let (text, close) = written(&plain, ASKED, &["Hello"]).expect("it fits");
+        assert_eq!(text, "HTTP/1.1 200 OK\r\ndate: now\r\ncontent-length: 5\r\n\r\nHello");
+        assert!(!close);
+        let (text, _) = written(&plain, ASKED, &["Hello", " World!", ""]).expect("it fits");
+        assert_eq!(
+            text,
+            "HTTP/1.1 200 OK\r\ndate: now\r\ntransfer-encoding: chunked\r\n\r\n5\r\nHello\r\n7\r\n World!\r\n0\r\n\r\n"
+        );
+        let old = Asked { old: true, persistent: false, ..ASKED };
+        let (text, close) = written(&plain, old, &["Hello", " World!"]).expect("it fits");
+        assert_eq!(text, "HTTP/1.1 200 OK\r\ndate: now\r\nconnection: close\r\n\r\nHello World!");
+        assert!(close);
+    }
+
+    #[test]
+    fn an_announced_length_is_kept_or_the_response_fails() {
+        let announced = head(200, &[("content-length", "12")]);
+        let (text, _) = written(&announced, ASKED, &["", "Hello", " World!"]).expect("it fits");
+        assert!(text.ends_with("content-length: 12\r\n\r\nHello World!"), "{text}");
+        assert_eq!(written(&announced, ASKED, &["", "Hello"]), Err(WrongLength));
+        assert_eq!(written(&announced, ASKED, &["", "Hello World!!"]), Err(WrongLength));
+        let (text, _) = written(&announced, ASKED, &["Hello", "!"]).expect("a module wrote first");
+        assert!(text.contains("chunked") && !text.contains("content-length"), "{text}");
+    }
+
+    #[test]
+    fn answers_without_a_body_have_none() {
+        let asked = Asked { head: true, ..ASKED };
+        let (text, _) = written(&head(200, &[]), asked, &["Hello"]).expect("it fits");
+        assert!(text.ends_with("content-length: 5\r\n\r\n"), "{text}");
+        let (text, _) = written(&head(200, &[("content-length", "7")]), asked, &[]).expect("it fits");
+        assert!(text.ends_with("content-length: 7\r\n\r\n"), "{text}");
+        let (text, _) = written(&head(204, &[("content-length", "7")]), ASKED, &["x"]).expect("it fits");
+        assert_eq!(text, "HTTP/1.1 204 No Content\r\ndate: now\r\n\r\n");
+        let (text, _) = written(&head(304, &[("content-length", "7")]), ASKED, &[]).expect("it fits");
+        assert!(text.ends_with("content-length: 7\r\n\r\n"), "{text}");
+    }
+
+    #[test]
+    fn hop_by_hop_fields_of_modules_do_not_leave() {
+        let fields = [
+            ("transfer-encoding", "gzip"),
+            ("connection", "close, x-a"),
+            ("keep-alive", "timeout=5"),
+            ("content-length", "1, 2"),
+        ];
+        let (text, close) = written(&head(200, &fields), ASKED, &["Hello"]).expect("it fits");
+        assert_eq!(
+            text,
+            "HTTP/1.1 200 OK\r\ndate: now\r\ncontent-length: 5\r\nconnection: close\r\n\r\nHello"
+        );
+        assert!(close);
+    }
+
+    #[test]
+    fn numbers_are_written() {
+        for number in [0, 1, 9, 10, 15, 16, 255, 256, 4096, u64::MAX] {
+            let (mut ten, mut sixteen) = (BytesMut::new(), BytesMut::new());
+            decimal(&mut ten, number);
+            hexadecimal(&mut sixteen, number);
+            assert_eq!(
+                (&ten[..], &sixteen[..]),
+                (number.to_string().as_bytes(), format!("{number:x}").as_bytes())
+            );
+        }
+    }
+}

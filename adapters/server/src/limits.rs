@@ -1,0 +1,97 @@
+//! Every limit of the server.
+
+/// Bounds of what a client may send.
+///
+/// | limit | default | what the client gets | source |
+/// |---|---|---|---|
+/// | [`head_bytes`](Self::with_head_bytes) | 16,384 | 431; 414 where the first line alone is too long | http.sys `MaxRequestBytes` |
+/// | [`headers`](Self::with_headers) | 100 | 431 | hyper |
+/// | [`url_bytes`](Self::with_url_bytes) | 4,096 | 404, sub-status 14 | IIS `maxUrl` |
+/// | [`query_bytes`](Self::with_query_bytes) | 2,048 | 404, sub-status 15 | IIS `maxQueryString` |
+/// | [`body_bytes`](Self::with_body_bytes) | 30,000,000 | 413 | IIS `maxAllowedContentLength` |
+///
+/// The connection is closed after each of these answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    head_bytes: usize,
+    headers: usize,
+    url_bytes: usize,
+    query_bytes: usize,
+    body_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { head_bytes: 16_384, headers: 100, url_bytes: 4096, query_bytes: 2048, body_bytes: 30_000_000 }
+    }
+}
+
+impl Limits {
+    /// What [`with_headers`](Self::with_headers) can be at most.
+    pub const MOST_HEADERS: usize = 256;
+
+    /// Bytes of a request's head: request line, header lines, and the empty line.
+    #[must_use]
+    pub fn with_head_bytes(mut self, bytes: usize) -> Self {
+        self.head_bytes = bytes;
+        self
+    }
+
+    /// Header lines of a request; what is above [`MOST_HEADERS`](Self::MOST_HEADERS) is taken for that.
+    #[must_use]
+    pub fn with_headers(mut self, headers: usize) -> Self {
+        self.headers = headers.min(Self::MOST_HEADERS);
+        self
+    }
+
+    /// Bytes of a URL's path.
+    #[must_use]
+    pub fn with_url_bytes(mut self, bytes: usize) -> Self {
+        self.url_bytes = bytes;
+        self
+    }
+
+    /// Bytes of a URL's query, its question mark not counted.
+    #[must_use]
+    pub fn with_query_bytes(mut self, bytes: usize) -> Self {
+        self.query_bytes = bytes;
+        self
+    }
+
+    /// Bytes of a request's body; chunks and their extensions do not count.
+    #[must_use]
+    pub fn with_body_bytes(mut self, bytes: u64) -> Self {
+        self.body_bytes = bytes;
+        self
+    }
+
+    /// See [`with_head_bytes`](Self::with_head_bytes).
+    #[must_use]
+    pub fn head_bytes(&self) -> usize {
+        self.head_bytes
+    }
+
+    /// See [`with_headers`](Self::with_headers).
+    #[must_use]
+    pub fn headers(&self) -> usize {
+        self.headers
+    }
+
+    /// See [`with_url_bytes`](Self::with_url_bytes).
+    #[must_use]
+    pub fn url_bytes(&self) -> usize {
+        self.url_bytes
+    }
+
+    /// See [`with_query_bytes`](Self::with_query_bytes).
+    #[must_use]
+    pub fn query_bytes(&self) -> usize {
+        self.query_bytes
+    }
+
+    /// See [`with_body_bytes`](Self::with_body_bytes).
+    #[must_use]
+    pub fn body_bytes(&self) -> u64 {
+        self.body_bytes
+    }
+}

@@ -1,0 +1,112 @@
+//! Accepts connections and gives each to the worker that has the fewest.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc};
+
+use super::admission::{Addresses, Admission};
+use super::listener::{Socket, Stream};
+use super::worker::Accepted;
+
+/// Where accepted connections go.
+pub(super) struct Acceptor {
+    pub(super) workers: Vec<Queue>,
+    pub(super) room: Arc<Semaphore>,
+    pub(super) addresses: Arc<Addresses>,
+    pub(super) per_address: usize,
+}
+
+/// A worker's queue, and how many connections it has.
+pub(super) struct Queue {
+    pub(super) load: Arc<AtomicUsize>,
+    pub(super) sender: mpsc::UnboundedSender<Accepted>,
+}
+
+impl Acceptor {
+    /// Accepts until it is dropped. An error of the system is reported and waited out: there is room again later.
+    pub(super) async fn accept(&self, socket: Socket) -> io::Result<()> {
+        let listening = Listening::new(socket)?;
+        let mut pause = PAUSE;
+        loop {
+            // Room first: who finds none stays in the system's queue instead of holding a descriptor here.
+            let permit = Arc::clone(&self.room).acquire_owned().await.ok();
+            let (stream, address) = match listening.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) if is_of_one_connection(&error) => continue,
+                Err(error) => {
+                    tracing::warn!(target: "bivalve::server", %error, ?pause, "cannot accept; waiting");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    continue;
+                }
+            };
+            pause = PAUSE;
+            if let Some(address) = address
+                && !self.addresses.admit(address, self.per_address)
+            {
+                tracing::debug!(target: "bivalve::server", %address, "too many connections of one address");
+                continue;
+            }
+            let Some(worker) = self.workers.iter().min_by_key(|worker| worker.load.load(Ordering::Relaxed))
+            else {
+                return Err(io::Error::other("there is no worker"));
+            };
+            worker.load.fetch_add(1, Ordering::Relaxed);
+            let (addresses, load) = (Arc::clone(&self.addresses), Arc::clone(&worker.load));
+            let admission = Admission { address, addresses, load, permit };
+            let connection = stream.connection();
+            // A worker that has gone drops the connection, and gives its place back.
+            let _ = worker.sender.send(Accepted { stream, connection, admission });
+        }
+    }
+}
+
+/// A socket that a runtime watches.
+enum Listening {
+    Tcp(tokio::net::TcpListener),
+    #[cfg(unix)]
+    Unix(tokio::net::UnixListener),
+}
+
+impl Listening {
+    fn new(socket: Socket) -> io::Result<Self> {
+        match socket {
+            Socket::Tcp(listener) => {
+                listener.set_nonblocking(true)?;
+                tokio::net::TcpListener::from_std(listener).map(Self::Tcp)
+            }
+            #[cfg(unix)]
+            Socket::Unix(listener) => {
+                listener.set_nonblocking(true)?;
+                tokio::net::UnixListener::from_std(listener).map(Self::Unix)
+            }
+        }
+    }
+
+    async fn accept(&self) -> io::Result<(Stream, Option<IpAddr>)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((Stream::Tcp(stream.into_std()?), Some(peer.ip())))
+            }
+            #[cfg(unix)]
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Stream::Unix(stream.into_std()?), None))
+            }
+        }
+    }
+}
+
+/// The client went away before it was accepted: the next one may be there already.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+const PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);

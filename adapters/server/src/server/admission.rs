@@ -1,0 +1,89 @@
+//! Who gets in: so many connections in all, and so many of one address.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OwnedSemaphorePermit;
+
+/// Connections by address.
+#[derive(Debug, Default)]
+pub(super) struct Addresses {
+    open: Mutex<HashMap<IpAddr, usize>>,
+}
+
+impl Addresses {
+    /// Counts one more of an address, unless it has its share.
+    pub(super) fn admit(&self, address: IpAddr, most: usize) -> bool {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(network(address)).or_default();
+        let admitted = *count < most;
+        if admitted {
+            *count += 1;
+        }
+        admitted
+    }
+
+    fn leave(&self, address: IpAddr) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let address = network(address);
+        if let Some(count) = open.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&address);
+            }
+        }
+    }
+}
+
+/// A client's network: of IPv6, a client has 2^64 addresses, and counts as one.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+/// One connection's place, given back when it is dropped.
+pub(super) struct Admission {
+    pub(super) address: Option<IpAddr>,
+    pub(super) addresses: Arc<Addresses>,
+    pub(super) load: Arc<AtomicUsize>,
+    pub(super) permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        self.load.fetch_sub(1, Ordering::Relaxed);
+        if let Some(address) = self.address {
+            self.addresses.leave(address);
+        }
+        drop(self.permit.take());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_its_share_and_gets_it_back() {
+        let addresses = Addresses::default();
+        let [a, b, other] =
+            ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"].map(|text| text.parse().expect("an address"));
+        assert!(addresses.admit(a, 2) && addresses.admit(b, 2));
+        assert!(!addresses.admit(a, 2), "one network");
+        assert!(addresses.admit(other, 2));
+        addresses.leave(b);
+        assert!(addresses.admit(a, 2));
+        [a, a, other].into_iter().for_each(|address| addresses.leave(address));
+        assert!(addresses.open.lock().expect("not poisoned").is_empty());
+    }
+
+    #[test]
+    fn mapped_addresses_are_those_of_ipv4() {
+        let mapped: IpAddr = "::ffff:192.0.2.1".parse().expect("an address");
+        assert_eq!(network(mapped), "192.0.2.1".parse::<IpAddr>().expect("an address"));
+    }
+}

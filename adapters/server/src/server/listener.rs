@@ -1,0 +1,130 @@
+//! Where connections come from.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+
+use bivalve_core::{Connection, Resource};
+
+/// A socket that listens.
+pub struct Listener {
+    pub(super) socket: Socket,
+}
+
+pub(super) enum Socket {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(std::os::unix::net::UnixListener),
+}
+
+impl Listener {
+    /// Listens at a TCP address. Of several that a name stands for, the first that can be had.
+    ///
+    /// `[::]` takes IPv4 clients as well, where the system does so by default.
+    ///
+    /// # Errors
+    ///
+    /// When the name stands for nothing, or none of its addresses can be listened at.
+    pub fn tcp(address: impl ToSocketAddrs) -> io::Result<Self> {
+        let mut last = io::Error::new(io::ErrorKind::InvalidInput, "the name stands for no address");
+        for address in address.to_socket_addrs()? {
+            match bind(address) {
+                Ok(listener) => return Ok(listener.into()),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// Listens at a path. One that is there already is not replaced.
+    ///
+    /// # Errors
+    ///
+    /// When the path is taken, or may not be made.
+    #[cfg(unix)]
+    pub fn unix(path: impl AsRef<std::path::Path>) -> io::Result<Self> {
+        std::os::unix::net::UnixListener::bind(path).map(Self::from)
+    }
+
+    /// The TCP address; `None` for a path.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        match &self.socket {
+            Socket::Tcp(listener) => listener.local_addr().ok(),
+            #[cfg(unix)]
+            Socket::Unix(_) => None,
+        }
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket2::Socket::new(
+        socket2::Domain::for_address(address),
+        socket2::Type::STREAM,
+        Some(socket2::Protocol::TCP),
+    )?;
+    // On Windows it would let another process take the port over.
+    #[cfg(not(windows))]
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Self {
+        Self { socket: Socket::Tcp(listener) }
+    }
+}
+
+#[cfg(unix)]
+impl From<std::os::unix::net::UnixListener> for Listener {
+    fn from(listener: std::os::unix::net::UnixListener) -> Self {
+        Self { socket: Socket::Unix(listener) }
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener").field("address", &self.address()).finish_non_exhaustive()
+    }
+}
+
+/// A connected stream, not yet with a driver.
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl Stream {
+    /// What modules are told of it.
+    pub(super) fn connection(&self) -> Connection {
+        let known = Connection::builder();
+        match self {
+            Self::Tcp(stream) => {
+                // Small answers are not held back to be sent together.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(target: "bivalve::server", %error, "TCP_NODELAY");
+                }
+                let known = stream.peer_addr().into_iter().fold(known, |known, peer| known.remote_addr(peer));
+                stream.local_addr().into_iter().fold(known, |known, local| known.local_addr(local)).build()
+            }
+            #[cfg(unix)]
+            Self::Unix(_) => known.build(),
+        }
+    }
+}
+
+impl From<Stream> for Resource {
+    fn from(stream: Stream) -> Self {
+        match stream {
+            Stream::Tcp(stream) => stream.into(),
+            #[cfg(unix)]
+            Stream::Unix(stream) => stream.into(),
+        }
+    }
+}
+
+/// Connections that the system holds for us; more than its own limit is taken for that.
+const BACKLOG: i32 = 4096;

@@ -1,0 +1,166 @@
+//! A server that runs, and its end.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::accept::{Acceptor, Queue};
+use super::admission::Addresses;
+use super::config::Server;
+use super::listener::Socket;
+use super::worker::{self, Started};
+use crate::connection::Serving;
+
+/// A server that runs. When it is dropped, everything is cut at once.
+pub struct Running {
+    addresses: Vec<SocketAddr>,
+    workers: Vec<Started>,
+    acceptor: Option<thread::JoinHandle<()>>,
+    order: watch::Sender<Option<Instant>>,
+    /// Dropped, it ends the acceptor.
+    listening: Option<oneshot::Sender<()>>,
+}
+
+/// How a server stopped: what was cut because it had not ended in time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stopped {
+    /// Connections that were still open.
+    pub connections: usize,
+    /// Requests that were under way on them.
+    pub requests: usize,
+}
+
+impl Running {
+    pub(super) fn start(server: Server) -> Result<Self, StartError> {
+        if server.listeners.is_empty() {
+            return Err(StartError::new("there is nothing to listen at", io::ErrorKind::InvalidInput.into()));
+        }
+        let addresses = server.listeners.iter().filter_map(super::Listener::address).collect();
+        let (order, stop) = watch::channel(None);
+        let (listening, listens) = oneshot::channel();
+        let mut running =
+            Self { addresses, workers: Vec::new(), acceptor: None, order, listening: Some(listening) };
+        let mut queues = Vec::new();
+        for index in 0..server.workers {
+            let (sender, connections) = mpsc::unbounded_channel();
+            let serving =
+                Arc::new(Serving::new(Arc::clone(&server.pipeline), server.limits.clone(), server.timeouts));
+            let started = worker::start(index, Arc::clone(&server.make), serving, connections, stop.clone())
+                .map_err(|error| StartError::new("starting a worker", error))?;
+            running.workers.push(started);
+            queues.push(Queue { load: Arc::default(), sender });
+        }
+        let acceptor = Acceptor {
+            workers: queues,
+            room: Arc::new(Semaphore::new(server.connections.min(Semaphore::MAX_PERMITS))),
+            addresses: Arc::new(Addresses::default()),
+            per_address: server.per_address,
+        };
+        let sockets = server.listeners.into_iter().map(|listener| listener.socket).collect();
+        running.acceptor = Some(
+            accept(acceptor, sockets, listens)
+                .map_err(|error| StartError::new("starting to accept", error))?,
+        );
+        Ok(running)
+    }
+
+    /// The TCP addresses that it listens at, in the order in which they were given.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Stops: listens no more, closes idle connections, lets the others finish their request, and after `deadline` cuts
+    /// them.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before its end, everything is cut at once.
+    pub async fn stop(mut self, deadline: Duration) -> Stopped {
+        drop(self.listening.take());
+        let now = Instant::now();
+        self.order.send_replace(Some(now.checked_add(deadline).unwrap_or(now)));
+        let mut stopped = Stopped::default();
+        for worker in &mut self.workers {
+            let worker = (&mut worker.stopped).await.unwrap_or_default();
+            stopped.connections += worker.connections;
+            stopped.requests += worker.requests;
+        }
+        stopped
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.listening.take());
+        self.order.send_replace(Some(Instant::now()));
+        let threads = self.workers.drain(..).map(|worker| worker.thread).chain(self.acceptor.take());
+        for thread in threads {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+/// The thread that accepts.
+fn accept(
+    acceptor: Acceptor,
+    sockets: Vec<Socket>,
+    listens: oneshot::Receiver<()>,
+) -> io::Result<thread::JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let acceptor = Arc::new(acceptor);
+    thread::Builder::new().name("bivalve-accept".into()).spawn(move || {
+        runtime.block_on(async move {
+            let mut accepting = JoinSet::new();
+            for socket in sockets {
+                let acceptor = Arc::clone(&acceptor);
+                accepting.spawn(async move {
+                    if let Err(error) = acceptor.accept(socket).await {
+                        tracing::error!(target: "bivalve::server", %error, "a listener has failed");
+                    }
+                });
+            }
+            // An error: the server is gone.
+            let _ = listens.await;
+        });
+    })
+}
+
+/// Why a server does not start.
+#[derive(Debug)]
+pub struct StartError {
+    doing: &'static str,
+    source: io::Error,
+}
+
+impl StartError {
+    fn new(doing: &'static str, source: io::Error) -> Self {
+        Self { doing, source }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the server does not start: {}: {}", self.doing, self.source)
+    }
+}
+
+impl Error for StartError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.source)
+    }
+}

@@ -1,0 +1,146 @@
+//! A thread that serves connections: a runtime, a driver, and the connections that it was given.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::thread;
+
+use bivalve_core::{Connection, Driver};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::admission::Admission;
+use super::listener::Stream;
+use super::running::Stopped;
+use crate::connection::{Serving, serve};
+use crate::transport::Driven;
+
+/// What a worker thread runs on: a current-thread Tokio runtime, with its I/O and timers enabled, and a completion driver
+/// that works while the runtime does.
+///
+/// Made on the thread that it serves, and dropped there.
+pub trait WorkerRuntime {
+    /// The driver of its connections.
+    fn driver(&self) -> Arc<dyn Driver>;
+
+    /// Runs a future to its end, inside of the runtime.
+    fn block_on(&self, future: Pin<&mut dyn Future<Output = ()>>);
+}
+
+/// Makes the runtime of each worker, on the worker's thread.
+pub(super) type MakeRuntime = Arc<dyn Fn() -> io::Result<Box<dyn WorkerRuntime>> + Send + Sync>;
+
+/// A connection on its way to a worker.
+pub(super) struct Accepted {
+    pub(super) stream: Stream,
+    pub(super) connection: Connection,
+    pub(super) admission: Admission,
+}
+
+/// The order to stop: in time until the instant, and then at once.
+pub(super) type StopOrder = watch::Receiver<Option<Instant>>;
+
+/// Starts a thread. It serves until it is told to stop, and then says what it has cut.
+pub(super) fn start(
+    index: usize,
+    make: MakeRuntime,
+    serving: Arc<Serving>,
+    connections: mpsc::UnboundedReceiver<Accepted>,
+    stop: StopOrder,
+) -> io::Result<Started> {
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    let (done, stopped) = oneshot::channel();
+    let thread = thread::Builder::new().name(format!("bivalve-{index}")).spawn(move || {
+        let runtime = match make() {
+            Ok(runtime) => runtime,
+            Err(error) => return drop(ready.send(Err(error))),
+        };
+        let _ = ready.send(Ok(()));
+        let driver = runtime.driver();
+        let mut outcome = Stopped::default();
+        {
+            let mut work = std::pin::pin!(async {
+                outcome = work(&driver, &serving, connections, stop).await;
+            });
+            runtime.block_on(work.as_mut());
+        }
+        let _ = done.send(outcome);
+    })?;
+    match is_ready.recv() {
+        Ok(Ok(())) => Ok(Started { thread, stopped }),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(io::Error::other("the worker thread has panicked while it made its runtime")),
+    }
+}
+
+/// A thread that serves.
+pub(super) struct Started {
+    pub(super) thread: thread::JoinHandle<()>,
+    pub(super) stopped: oneshot::Receiver<Stopped>,
+}
+
+async fn work(
+    driver: &Arc<dyn Driver>,
+    serving: &Arc<Serving>,
+    mut connections: mpsc::UnboundedReceiver<Accepted>,
+    mut stop: StopOrder,
+) -> Stopped {
+    let mut tasks = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(Option::is_some) => break,
+            accepted = connections.recv() => {
+                let Some(accepted) = accepted else { break };
+                begin(&mut tasks, driver, serving, accepted);
+            }
+            // Nobody else takes them away.
+            ended = tasks.join_next(), if !tasks.is_empty() => report(ended),
+        }
+    }
+    serving.stop();
+    // Accepted, and on its way when the order came.
+    connections.close();
+    while let Ok(accepted) = connections.try_recv() {
+        begin(&mut tasks, driver, serving, accepted);
+    }
+    let mut deadline = stop.borrow().unwrap_or_else(Instant::now);
+    while !tasks.is_empty() {
+        tokio::select! {
+            ended = tasks.join_next() => report(ended),
+            () = tokio::time::sleep_until(deadline) => break,
+            // A second order may be more urgent; nobody left to give one changes nothing.
+            Ok(()) = stop.changed() => deadline = stop.borrow().unwrap_or(deadline),
+        }
+    }
+    let stopped = Stopped { connections: tasks.len(), requests: serving.requests() };
+    tasks.shutdown().await;
+    stopped
+}
+
+fn begin(tasks: &mut JoinSet<()>, driver: &Arc<dyn Driver>, serving: &Arc<Serving>, accepted: Accepted) {
+    let Accepted { stream, connection, admission } = accepted;
+    match Driven::new(driver, stream) {
+        Ok(transport) => {
+            let (connection, serving) = (Arc::new(connection), Arc::clone(serving));
+            tasks.spawn(async move {
+                serve(transport, connection, serving).await;
+                drop(admission);
+            });
+        }
+        Err(error) => {
+            tracing::warn!(target: "bivalve::server", %error, "the driver does not take a connection")
+        }
+    }
+}
+
+/// A connection whose task has panicked is closed; the others are not concerned.
+fn report(ended: Option<Result<(), tokio::task::JoinError>>) {
+    if let Some(Err(error)) = ended
+        && error.is_panic()
+    {
+        tracing::error!(target: "bivalve::server", %error, "a connection was closed by a fault of the server");
+    }
+}
