@@ -50,9 +50,7 @@ impl ModuleLayer {
     /// A layer of this pipeline.
     #[must_use]
     pub fn new(pipeline: Arc<Pipeline>) -> Self {
-        Self {
-            shared: Arc::new(Shared { pipeline, pool: Mutex::default(), background: Background::default() }),
-        }
+        Self { shared: Shared::new(pipeline) }
     }
 
     /// Waits until no request of this layer, or of a clone of it, runs in the background. For the end of a graceful
@@ -169,6 +167,10 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    pub(crate) fn new(pipeline: Arc<Pipeline>) -> Arc<Self> {
+        Arc::new(Self { pipeline, pool: Mutex::default(), background: Background::default() })
+    }
+
     pub(crate) fn pipeline(&self) -> &Arc<Pipeline> {
         &self.pipeline
     }
@@ -191,7 +193,7 @@ impl Shared {
         }
     }
 
-    fn context<B>(&self, request: Request<B>) -> (Box<Context>, Arc<Exchange>)
+    pub(crate) fn context<B>(&self, request: Request<B>) -> (Box<Context>, Arc<Exchange>)
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,

@@ -82,12 +82,14 @@ mod future;
 mod handler;
 mod headers;
 mod layer;
+mod pipeline;
 mod serve;
 
 pub use self::body::Body;
 pub use self::future::ResponseFuture;
 pub use self::handler::ServiceHandler;
 pub use self::layer::{ModuleLayer, ModuleService};
+pub use self::pipeline::PipelineService;
 
 /// Any error, as Tower's crates pass it on.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -2,6 +2,7 @@
 
 mod body;
 mod host;
+mod hyper;
 mod input;
 mod pace;
 mod pool;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Context as Task;
 
 use bivalve_core::{Connection, Context, Pipeline};
+use bivalve_tower::PipelineService;
 use http::request::Parts;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -25,6 +26,7 @@ pub(crate) struct Serving {
     stopped: AtomicBool,
     stop: Notify,
     requests: AtomicUsize,
+    service: PipelineService,
 }
 
 /// A request that is under way, counted until this is dropped.
@@ -41,6 +43,7 @@ impl Drop for Underway<'_> {
 impl Serving {
     pub(crate) fn new(pipeline: Arc<Pipeline>, limits: Limits, timeouts: Timeouts) -> Self {
         Self {
+            service: PipelineService::new(Arc::clone(&pipeline)),
             pipeline,
             limits,
             timeouts,
@@ -55,6 +58,11 @@ impl Serving {
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
         self.stop.notify_waiters();
+    }
+
+    /// The pipeline for hyper.
+    pub(super) fn service(&self) -> PipelineService {
+        self.service.clone()
     }
 
     /// Requests that are under way.

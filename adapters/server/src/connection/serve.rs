@@ -2,23 +2,25 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as Task, Poll};
 use std::time::{Duration, Instant};
 
 use bivalve_core::{Connection, Run};
+use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http::header::HeaderMap;
 use tokio::sync::futures::Notified;
 use tokio::time::Sleep;
 
 use super::host::{Carrier, lock};
+use super::hyper;
 use super::pool::Serving;
 use super::watchdog::Watchdog;
-use super::wire::{After, Wire};
+use super::wire::{self, After, Wire};
 use crate::http1::head::Head;
 use crate::http1::reject::Reject;
-use crate::transport::Transport;
+use crate::transport::{Prefixed, Transport};
 
 /// Serves a client until one side closes.
 ///
@@ -52,16 +54,38 @@ pub(crate) async fn serve<T: Transport>(transport: T, connection: Arc<Connection
             stopping: stopping.as_mut(),
             head: None,
         };
-        if Box::pin(busy.requests()).await == Next::Closed {
-            return;
+        match Box::pin(busy.requests()).await {
+            Next::Closed => return,
+            Next::Idle => {}
+            Next::Upgrade(head) => return Box::pin(upgrade(head, wire, connection, &serving)).await,
         }
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What follows when no request does.
 enum Next {
     Closed,
     Idle,
+    /// Another protocol, which this head asks for.
+    Upgrade(Bytes),
+}
+
+/// Gives the connection to hyper, which changes the protocol where the handler agrees, as an axum `WebSocketUpgrade` does.
+/// Where it does not, the connection ends with its answer: what follows would be read by other rules than these.
+async fn upgrade<T: Transport>(
+    head: Bytes,
+    wire: Arc<Mutex<Wire<T>>>,
+    connection: Arc<Connection>,
+    serving: &Arc<Serving>,
+) {
+    let mut prefix = BytesMut::from(head);
+    poll_fn(|task| lock(&wire).poll_quiet(&mut prefix, task)).await;
+    let Some(wire) = Arc::into_inner(wire) else { return };
+    let transport = wire.into_inner().unwrap_or_else(PoisonError::into_inner).into_transport();
+    match transport.into_stream() {
+        Ok(stream) => hyper::serve(Prefixed::new(prefix.freeze(), stream), connection, serving).await,
+        Err(error) => tracing::warn!(target: "bivalve::server", %error, "cannot change the protocol"),
+    }
 }
 
 /// A connection on which requests come.
@@ -82,10 +106,11 @@ impl<T: Transport> Busy<'_, '_, T> {
         loop {
             let head = lock(self.wire).next_head(HeaderMap::new());
             let head = match head {
-                Ok(Some(head)) => {
+                Ok(Some(wire::Next::Request(head))) => {
                     self.head = None;
                     head
                 }
+                Ok(Some(wire::Next::Upgrade(head))) => return Next::Upgrade(head),
                 Ok(None) => match self.more().await {
                     Came::More => continue,
                     Came::Nothing => return Next::Idle,

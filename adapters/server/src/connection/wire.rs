@@ -10,7 +10,7 @@ use std::task::{Context as Task, Poll, ready};
 use std::time::Instant;
 
 use bivalve_core::{Completion, CompletionStatus, EntityChunk, ResponseHead, ResponsePart};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap};
 use http::{HeaderValue, StatusCode};
 
@@ -19,6 +19,7 @@ use super::input::Input;
 use super::pace::Pace;
 use super::pool::Serving;
 use crate::http1::head::{self, Head};
+use crate::http1::length::BodyLength;
 use crate::http1::output::Output;
 use crate::http1::reject::Reject;
 use crate::http1::response::{Asked, Encoder};
@@ -78,6 +79,14 @@ impl Default for Exchange {
     }
 }
 
+/// What a head asks for.
+#[derive(Debug)]
+pub(super) enum Next {
+    Request(Head),
+    /// Another protocol; here is the head.
+    Upgrade(Bytes),
+}
+
 /// What becomes of the connection behind a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum After {
@@ -111,7 +120,8 @@ impl<T: Transport> Wire<T> {
     // Between requests.
 
     /// The next request, if all of its head is here; it is then under way.
-    pub(super) fn next_head(&mut self, spare: HeaderMap) -> Result<Option<Head>, Reject> {
+    /// One that asks for another protocol stays where it is: whoever speaks HTTP/1.1 up to the change reads it again.
+    pub(super) fn next_head(&mut self, spare: HeaderMap) -> Result<Option<Next>, Reject> {
         if self.input.is_empty() {
             return Ok(None);
         }
@@ -123,6 +133,9 @@ impl<T: Transport> Wire<T> {
         self.scanner = Scanner::default();
         let octets = self.input.take(end).slice(start..);
         let head = head::parse(&octets, &self.serving.limits, spare)?;
+        if head.upgrade && head.length == BodyLength::Exact(0) {
+            return Ok(Some(Next::Upgrade(octets)));
+        }
         self.exchange = Exchange {
             asked: Some(Asked::of(&head)),
             body: Body::of(head.length),
@@ -131,7 +144,7 @@ impl<T: Transport> Wire<T> {
         };
         self.received = Pace::default();
         self.sent = Pace::default();
-        Ok(Some(head))
+        Ok(Some(Next::Request(head)))
     }
 
     /// Whether a part of a head has come.
@@ -212,6 +225,19 @@ impl<T: Transport> Wire<T> {
     pub(super) fn reset_transport(&mut self) {
         self.output.clear();
         self.transport.reset();
+    }
+
+    /// Sends what is left, and stops receiving: the transport is then free for another protocol. Adds what has come.
+    pub(super) fn poll_quiet(&mut self, rest: &mut BytesMut, task: &mut Task<'_>) -> Poll<()> {
+        ready!(self.poll_flush(task));
+        let octets = self.input.octets().len();
+        rest.extend_from_slice(self.input.octets());
+        self.input.skip(octets);
+        self.transport.poll_quiet(rest, task)
+    }
+
+    pub(super) fn into_transport(self) -> T {
+        self.transport
     }
 
     // While a request is served.

@@ -64,11 +64,6 @@ pub(crate) enum Decoded {
 }
 
 impl Chunked {
-    /// Whether the end was read.
-    pub(crate) fn is_done(&self) -> bool {
-        self.state == State::Done
-    }
-
     /// The trailers, once the end was read; those that may not stand in a trailer section are left out.
     pub(crate) fn trailers(&mut self) -> Result<HeaderMap, Reject> {
         trailers::parse(&std::mem::take(&mut self.trailers))

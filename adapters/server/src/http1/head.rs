@@ -53,13 +53,18 @@ pub(crate) fn parse(head: &Bytes, limits: &Limits, spare: HeaderMap) -> Result<H
             _ => return Err(Reject::bad("a header field has an octet that none has (RFC 9110 section 5.5)")),
         }
     }
+    let absolute = target.authority.is_some();
     check_host(&mut headers, version, target.authority)?;
     let length = length::of(&headers, version, limits)?;
     let connection = Connection::of(&headers);
     let head = Head {
         persistent: !connection.close && (version == Version::HTTP_11 || connection.keep_alive),
         expects_continue: expects_continue(&headers, version)?,
-        upgrade: connection.upgrade && version == Version::HTTP_11 && headers.contains_key(header::UPGRADE),
+        upgrade: connection.upgrade
+            && version == Version::HTTP_11
+            && headers.contains_key(header::UPGRADE)
+            // Whoever reads the head again would take the Host field for what was asked.
+            && !absolute,
         takes_trailers: version == Version::HTTP_11 && has_token(&headers, &header::TE, "trailers"),
         length,
         parts: {

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::task::{Context as Task, Poll, ready};
 use std::time::Duration;
 
+use bytes::BytesMut;
+
 use bivalve_core::{
     CompletionStatus, Driver, DriverExt, EntityChunk, Lease, Multishot, OwnedHandle, Resource, Started,
 };
 
-use super::{Piece, Transport};
+use super::{BoxStream, Piece, Transport};
 
 /// A stream that a driver carries.
 #[derive(Debug)]
@@ -44,7 +46,7 @@ impl Transport for Driven {
         }
         let item = ready!(self.receiving.poll_next(task));
         self.ended = !matches!(item, Some(Ok(_)));
-        Poll::Ready(item.map(|item| item.map(Piece::Lease)))
+        Poll::Ready(item)
     }
 
     fn start_send(&mut self, chunks: Vec<EntityChunk>) {
@@ -72,5 +74,39 @@ impl Transport for Driven {
                 let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
             }
         });
+    }
+
+    fn poll_quiet(&mut self, rest: &mut BytesMut, task: &mut Task<'_>) -> Poll<()> {
+        self.receiving.cancel();
+        // An item behind the cancellation is what came before it, or the word that there is no more.
+        while let Some(item) = ready!(self.receiving.poll_next(task)) {
+            item.into_iter().for_each(|lease| rest.extend_from_slice(&lease));
+        }
+        ready!(self.poll_send(task));
+        Poll::Ready(())
+    }
+
+    /// The driver closes its descriptor, the stream goes on with another of the same socket.
+    fn into_stream(self) -> io::Result<BoxStream> {
+        let mut stream = Err(io::ErrorKind::Unsupported.into());
+        self.handle.driver().inspect(*self.handle, &mut |resource| stream = again(resource))?;
+        stream
+    }
+}
+
+fn again(resource: &Resource) -> io::Result<BoxStream> {
+    match resource {
+        Resource::TcpStream(stream) => {
+            let stream = stream.try_clone()?;
+            stream.set_nonblocking(true)?;
+            Ok(Box::new(tokio::net::TcpStream::from_std(stream)?))
+        }
+        #[cfg(unix)]
+        Resource::UnixStream(stream) => {
+            let stream = stream.try_clone()?;
+            stream.set_nonblocking(true)?;
+            Ok(Box::new(tokio::net::UnixStream::from_std(stream)?))
+        }
+        _ => Err(io::ErrorKind::Unsupported.into()),
     }
 }

@@ -1,16 +1,17 @@
 //! What carries a connection's octets.
 
 mod driven;
+mod prefixed;
 
-use std::fmt;
 use std::io;
-use std::ops::Deref;
 use std::task::{Context as Task, Poll};
 
 use bivalve_core::{CompletionStatus, EntityChunk, Lease};
-use bytes::{Buf, Bytes};
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(crate) use self::driven::Driven;
+pub(crate) use self::prefixed::Prefixed;
 
 /// A connection's octets, both ways. One send at a time.
 pub(crate) trait Transport: Send + 'static {
@@ -28,37 +29,22 @@ pub(crate) trait Transport: Send + 'static {
 
     /// From here on, closing tells the client that something is missing.
     fn reset(&mut self);
+
+    /// Stops receiving, and adds what has come meanwhile. `Ready`: nothing is under way any more, in either direction.
+    fn poll_quiet(&mut self, rest: &mut BytesMut, task: &mut Task<'_>) -> Poll<()>;
+
+    /// The stream itself, for another protocol. Nothing may be under way.
+    fn into_stream(self) -> io::Result<BoxStream>
+    where
+        Self: Sized;
 }
+
+/// A stream as Tokio knows it.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+pub(crate) type BoxStream = Box<dyn Stream>;
 
 /// Octets that were received.
-pub(crate) enum Piece {
-    Bytes(Bytes),
-    Lease(Lease),
-}
-
-impl Piece {
-    /// Forgets the first octets.
-    pub(crate) fn advance(&mut self, octets: usize) {
-        match self {
-            Self::Bytes(bytes) => bytes.advance(octets),
-            Self::Lease(lease) => lease.advance(octets),
-        }
-    }
-}
-
-impl Deref for Piece {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        match self {
-            Self::Bytes(bytes) => bytes,
-            Self::Lease(lease) => lease,
-        }
-    }
-}
-
-impl fmt::Debug for Piece {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Piece({} octets)", self.len())
-    }
-}
+pub(crate) type Piece = Lease;
