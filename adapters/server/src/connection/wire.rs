@@ -81,6 +81,10 @@ impl Default for Exchange {
 
 /// What a head asks for.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "taken apart at once; a box would be an allocation for each request"
+)]
 pub(super) enum Next {
     Request(Head),
     /// Another protocol; here is the head.
@@ -139,7 +143,7 @@ impl<T: Transport> Wire<T> {
         self.exchange = Exchange {
             asked: Some(Asked::of(&head)),
             body: Body::of(head.length),
-            owes_continue: head.expects_continue,
+            owes_continue: head.expects_continue && head.length != BodyLength::Exact(0),
             ..Exchange::default()
         };
         self.received = Pace::default();
@@ -298,7 +302,11 @@ impl<T: Transport> Wire<T> {
     fn poll_body(&mut self, max: usize, task: &mut Task<'_>) -> Poll<Result<Bytes, CompletionStatus>> {
         loop {
             match self.exchange.body.read(&mut self.input, max, &self.serving.limits) {
-                Ok(Part::Data(data)) => return Poll::Ready(Ok(data)),
+                Ok(Part::Data(data)) => {
+                    // It comes without the word.
+                    self.exchange.owes_continue = false;
+                    return Poll::Ready(Ok(data));
+                }
                 Ok(Part::End) => return Poll::Ready(Ok(Bytes::new())),
                 Ok(Part::More) => {}
                 Err(reject) => {
@@ -316,6 +324,7 @@ impl<T: Transport> Wire<T> {
             }
             if self.ended {
                 self.exchange.body = Body::Broken;
+                self.exchange.reject.get_or_insert(CUT_OFF);
                 return Poll::Ready(Err(CompletionStatus::CONNECTION_ABORTED));
             }
         }
@@ -438,6 +447,8 @@ fn reason(status: StatusCode) -> &'static str {
 fn note(error: &io::Error) {
     tracing::debug!(target: "bivalve::server", %error, "the connection has failed");
 }
+
+const CUT_OFF: Reject = Reject::bad("the body ends before its length (RFC 9112 section 8)");
 
 /// Octets that are received while nobody reads them: enough for a few requests that wait for their turn.
 const READ_AHEAD: usize = 16 * 1024;

@@ -34,7 +34,7 @@ pub(crate) fn parse(head: &Bytes, limits: &Limits, spare: HeaderMap) -> Result<H
     match request.parse_with_uninit_headers(head, &mut fields) {
         Ok(httparse::Status::Complete(_)) => {}
         Ok(httparse::Status::Partial) => return Err(Reject::bad("the head ends in the middle of a line")),
-        Err(error) => return Err(refusal(error)),
+        Err(error) => return Err(refusal(error, head)),
     }
     let (Some(method), Some(path), Some(minor)) = (request.method, request.path, request.version) else {
         return Err(Reject::bad("the request line is not complete (RFC 9112 section 3)"));
@@ -150,7 +150,7 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
     values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
 }
 
-fn refusal(error: httparse::Error) -> Reject {
+fn refusal(error: httparse::Error, head: &[u8]) -> Reject {
     use httparse::Error;
     match error {
         Error::HeaderName => Reject::bad(
@@ -158,17 +158,27 @@ fn refusal(error: httparse::Error) -> Reject {
         ),
         Error::HeaderValue => Reject::bad("a field value has a control character (RFC 9110 section 5.5)"),
         Error::NewLine => Reject::bad("a CR without LF (RFC 9112 section 2.2)"),
-        Error::Token => {
-            Reject::bad("the request line is not method, target and version (RFC 9112 section 3)")
-        }
+        Error::Token => LINE,
         Error::TooManyHeaders => TOO_MANY,
-        Error::Version => Reject::new(
+        Error::Version if names_another_version(head) => Reject::new(
             StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             "neither HTTP/1.1 nor HTTP/1.0 (RFC 9110 section 15.6.6)",
         ),
+        Error::Version => LINE,
         _ => Reject::bad("the head is malformed (RFC 9112 section 2.2)"),
     }
 }
+
+/// Whether the request line is one, of a version that is not spoken here.
+fn names_another_version(head: &[u8]) -> bool {
+    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let mut parts = line.split(|byte| *byte == b' ').skip(2);
+    let (version, more) = (parts.next().unwrap_or_default(), parts.next());
+    more.is_none()
+        && matches!(version.strip_prefix(b"HTTP/"), Some([major, b'.', minor]) if major.is_ascii_digit() && minor.is_ascii_digit())
+}
+
+const LINE: Reject = Reject::bad("the request line is not method, target and version (RFC 9112 section 3)");
 
 const TOO_MANY: Reject =
     Reject::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "more header fields than can be held");
@@ -244,7 +254,7 @@ mod tests {
             ("G(T / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
             ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
             ("GET / HTTP/1.2\r\nHost: a\r\n\r\n", 505),
-            ("GET / http/1.1\r\nHost: a\r\n\r\n", 505),
+            ("GET / http/1.1\r\nHost: a\r\n\r\n", 400),
         ] {
             assert_eq!(refused(head), status, "{head:?}");
         }

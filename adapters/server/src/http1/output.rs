@@ -76,7 +76,7 @@ impl Output {
     }
 
     #[cfg(test)]
-    pub(crate) fn to_text(&mut self) -> String {
+    pub(crate) fn take_text(&mut self) -> String {
         let chunks = self.take();
         chunks
             .iter()

@@ -253,7 +253,7 @@ mod tests {
             encoder.body(&mut out, chunks(part))?;
         }
         encoder.end(&mut out, None)?;
-        Ok((out.to_text(), encoder.close))
+        Ok((out.take_text(), encoder.close))
     }
 
     #[test]

@@ -46,6 +46,7 @@ impl Scanner {
             if end > self.line {
                 if self.lines == 0 {
                     self.check_start(bytes)?;
+                    self.within(self.at, limits)?;
                 }
                 self.lines += 1;
                 if self.lines > limits.headers() + 1 {
@@ -74,7 +75,7 @@ impl Scanner {
     /// What no method begins with is no request: a TLS handshake, say. Its client shall not wait for a timeout.
     fn check_start(&self, bytes: &[u8]) -> Result<(), Reject> {
         match bytes.get(self.start) {
-            Some(first) if !is_token(*first) && !(self.start == 0 && *first == b'\r') => {
+            Some(first) if !(is_token(*first) || (self.start == 0 && *first == b'\r')) => {
                 Err(Reject::bad("the request line does not begin with a method (RFC 9112 section 3.1)"))
             }
             _ => Ok(()),

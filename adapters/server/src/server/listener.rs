@@ -107,8 +107,13 @@ impl Stream {
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(target: "bivalve::server", %error, "TCP_NODELAY");
                 }
-                let known = stream.peer_addr().into_iter().fold(known, |known, peer| known.remote_addr(peer));
-                stream.local_addr().into_iter().fold(known, |known, local| known.local_addr(local)).build()
+                let known =
+                    stream.peer_addr().into_iter().fold(known, bivalve_core::ConnectionBuilder::remote_addr);
+                stream
+                    .local_addr()
+                    .into_iter()
+                    .fold(known, bivalve_core::ConnectionBuilder::local_addr)
+                    .build()
             }
             #[cfg(unix)]
             Self::Unix(_) => known.build(),

@@ -131,7 +131,7 @@ fn begin(tasks: &mut JoinSet<()>, driver: &Arc<dyn Driver>, serving: &Arc<Servin
             });
         }
         Err(error) => {
-            tracing::warn!(target: "bivalve::server", %error, "the driver does not take a connection")
+            tracing::warn!(target: "bivalve::server", %error, "the driver does not take a connection");
         }
     }
 }

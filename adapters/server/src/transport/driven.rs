@@ -21,6 +21,7 @@ pub(crate) struct Driven {
     receiving: Multishot<Lease>,
     sending: Option<Started<Vec<EntityChunk>>>,
     shutting_down: Option<Started<()>>,
+    shut_down: bool,
     handle: OwnedHandle,
     ended: bool,
 }
@@ -33,6 +34,7 @@ impl Driven {
             receiving: driver.receive_many(&handle),
             sending: None,
             shutting_down: None,
+            shut_down: false,
             handle,
             ended: false,
         })
@@ -63,8 +65,14 @@ impl Transport for Driven {
     }
 
     fn poll_shutdown(&mut self, task: &mut Task<'_>) -> Poll<()> {
-        let shutdown = self.shutting_down.get_or_insert_with(|| self.handle.driver().shutdown(&self.handle));
-        Pin::new(shutdown).poll(task).map(drop)
+        if !self.shut_down {
+            let handle = &self.handle;
+            let shutdown = self.shutting_down.get_or_insert_with(|| handle.driver().shutdown(handle));
+            let _ = ready!(Pin::new(shutdown).poll(task));
+            self.shutting_down = None;
+            self.shut_down = true;
+        }
+        Poll::Ready(())
     }
 
     fn reset(&mut self) {

@@ -86,7 +86,7 @@ pub(crate) fn read_to_end(mut stream: TcpStream) -> String {
     match stream.read_to_end(&mut response) {
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
-            response.extend_from_slice(b"<reset>")
+            response.extend_from_slice(b"<reset>");
         }
         Err(error) => response.extend_from_slice(format!("<{error}>").as_bytes()),
     }

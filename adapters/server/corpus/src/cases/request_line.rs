@@ -1,0 +1,116 @@
+//! The request line: RFC 9112 section 3.
+
+use super::{bad, good};
+use crate::Case;
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        good(
+            "line-get",
+            "RFC 9112 3: method SP target SP version",
+            b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "<GET / a >",
+        ),
+        good(
+            "line-extension-method",
+            "RFC 9110 9.1: any token is a method",
+            b"BREW / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "<BREW / a >",
+        ),
+        good(
+            "line-method-of-symbols",
+            "RFC 9110 5.6.2: tchar",
+            b"!#$%&'*+-.^_`|~ / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "<!#$%&'*+-.^_`|~ / a >",
+        ),
+        good(
+            "line-lower-case-method",
+            "RFC 9110 9.1: methods are case-sensitive",
+            b"get / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "<get / a >",
+        ),
+        good(
+            "line-one-empty-line-before",
+            "RFC 9112 2.2: ignore at least one empty line",
+            b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "<GET / a >",
+        ),
+        bad(
+            "line-two-empty-lines-before",
+            "RFC 9112 2.2: at least one; we take one",
+            b"\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            400,
+        ),
+        bad("line-bare-lf-before", "RFC 9112 2.2: a bare LF", b"\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        bad("line-bare-cr-before", "RFC 9112 2.2: a bare CR", b"\rGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        bad(
+            "line-space-before",
+            "RFC 9112 3: nothing before the method",
+            b" GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            400,
+        ),
+        bad(
+            "line-tab-before",
+            "RFC 9112 3: nothing before the method",
+            b"\tGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            400,
+        ),
+        bad("line-bare-lf", "RFC 9112 2.2: a bare LF", b"GET / HTTP/1.1\nHost: a\r\n\r\n", 400),
+        bad("line-bare-cr", "RFC 9112 2.2: a bare CR", b"GET / HTTP/1.1\rHost: a\r\n\r\n", 400),
+        bad("line-cr-cr-lf", "RFC 9112 2.2: a bare CR", b"GET / HTTP/1.1\r\r\nHost: a\r\n\r\n", 400),
+        bad("line-no-method", "RFC 9112 3", b"/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        bad("line-method-with-colon", "RFC 9110 9.1: no token", b"GE:T / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        bad("line-method-with-nul", "RFC 9110 9.1: no token", b"GE\0T / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        bad(
+            "line-method-outside-ascii",
+            "RFC 9110 9.1: no token",
+            b"G\xcbT / HTTP/1.1\r\nHost: a\r\n\r\n",
+            400,
+        ),
+        bad("line-method-quoted", "RFC 9110 9.1: no token", b"\"GET\" / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        bad("line-two-spaces-after-method", "RFC 9112 3: one SP", b"GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        bad(
+            "line-two-spaces-before-version",
+            "RFC 9112 3: one SP",
+            b"GET /  HTTP/1.1\r\nHost: a\r\n\r\n",
+            400,
+        ),
+        bad("line-tab-after-method", "RFC 9112 3: one SP", b"GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        bad("line-tab-before-version", "RFC 9112 3: one SP", b"GET /\tHTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        bad("line-space-behind-version", "RFC 9112 3", b"GET / HTTP/1.1 \r\nHost: a\r\n\r\n", 400),
+        bad("line-vertical-tab", "RFC 9112 3", b"GET\x0b/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        bad("line-form-feed", "RFC 9112 3", b"GET /\x0cHTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        bad("line-no-version", "RFC 9112 3: HTTP/0.9 is gone", b"GET /\r\nHost: a\r\n\r\n", 400),
+        bad("line-no-target", "RFC 9112 3", b"GET HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        bad("line-empty-target", "RFC 9112 3", b"GET  HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        bad(
+            "line-target-with-space",
+            "RFC 9112 3.2: refuse a target with white space",
+            b"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n",
+            400,
+        ),
+        bad("line-more-behind-version", "RFC 9112 3", b"GET / HTTP/1.1 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        bad(
+            "version-2.0",
+            "RFC 9110 15.6.6: a version that is not spoken",
+            b"GET / HTTP/2.0\r\nHost: a\r\n\r\n",
+            505,
+        ),
+        bad("version-3.0", "RFC 9110 15.6.6", b"GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505),
+        bad("version-0.9", "RFC 9110 15.6.6", b"GET / HTTP/0.9\r\nHost: a\r\n\r\n", 505),
+        bad(
+            "version-1.2",
+            "RFC 9110 2.5 would take it for 1.1; nobody sends it",
+            b"GET / HTTP/1.2\r\nHost: a\r\n\r\n",
+            505,
+        ),
+        bad("version-1.10", "RFC 9112 2.3: one digit", b"GET / HTTP/1.10\r\nHost: a\r\n\r\n", 400),
+        bad("version-lower-case", "RFC 9112 2.3: case-sensitive", b"GET / http/1.1\r\nHost: a\r\n\r\n", 400),
+        bad("version-of-another-protocol", "RFC 9112 2.3", b"GET / HTTPS/1.1\r\nHost: a\r\n\r\n", 400),
+        bad("version-without-minor", "RFC 9112 2.3", b"GET / HTTP/1\r\nHost: a\r\n\r\n", 400),
+        bad("version-with-comma", "RFC 9112 2.3", b"GET / HTTP/1,1\r\nHost: a\r\n\r\n", 400),
+        bad("tls-client-hello", "no request", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
+        bad("binary", "no request", b"\x00\x01\x02\x03", 400),
+        bad("smtp", "RFC 9112 3", b"EHLO example.com\r\n\r\n", 400),
+    ]
+}

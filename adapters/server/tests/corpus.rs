@@ -1,0 +1,73 @@
+//! The corpus: each case, on every driver, however its octets are cut.
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bivalve_core::{Context, Flow, Handler, Outcome, Pipeline, Result};
+use bivalve_http_corpus::{all, ask, text};
+use support::{DRIVERS, start};
+
+/// Says what it has understood.
+struct Says;
+
+impl Handler for Says {
+    fn handle<'a>(&'a self, cx: &'a mut Context) -> Outcome<'a> {
+        Outcome::pending(says(cx))
+    }
+}
+
+async fn says(cx: &mut Context) -> Result<Flow> {
+    let mut body = Vec::new();
+    loop {
+        let part = cx.read_entity(1 << 16).await?;
+        if part.is_empty() {
+            break;
+        }
+        body.extend_from_slice(&part);
+    }
+    let request = cx.request();
+    let target = request.url().path_and_query().map_or("*", |target| target.as_str());
+    let said = text(request.method().as_str(), target, request.header("host").unwrap_or_default(), &body);
+    cx.response_mut().write(said)?;
+    Ok(Flow::Continue)
+}
+
+fn pipeline() -> Arc<Pipeline> {
+    Pipeline::builder().handler(Says).build().expect("it builds")
+}
+
+#[test]
+fn every_case_is_answered_as_expected_however_it_is_cut() {
+    let cases = all();
+    assert!(cases.len() >= 200, "{} cases", cases.len());
+    let mut wrong = Vec::new();
+    for driver in DRIVERS {
+        let server = start(driver, &pipeline());
+        for case in &cases {
+            // One octet at a time is slow where there are many, and shows no more than a few at a time.
+            let few = if case.octets.len() < 500 { 1 } else { 997 };
+            for pieces in [case.octets.len(), few, 7] {
+                match ask(server.addresses()[0], case, pieces, Duration::from_secs(10)) {
+                    Ok(heard) if heard.fits(case) => {}
+                    Ok(heard) => wrong.push(format!(
+                        "{driver} {} in {pieces}: {:?} {:?}, expected {:?} {:?}: {:?}",
+                        case.id, heard.answers, heard.then, case.answers, case.then, heard.text
+                    )),
+                    Err(error) => wrong.push(format!("{driver} {} in {pieces}: {error}", case.id)),
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn ids_are_unique() {
+    let mut ids: Vec<_> = all().iter().map(|case| case.id).collect();
+    ids.sort_unstable();
+    let before = ids.len();
+    ids.dedup();
+    assert_eq!(ids.len(), before);
+}
