@@ -35,7 +35,7 @@ use bivalve_core::Driver;
 #[cfg_attr(target_os = "linux", path = "backend/linux.rs")]
 #[cfg_attr(windows, path = "backend/windows.rs")]
 #[cfg_attr(not(any(target_os = "linux", windows)), path = "backend/portable.rs")]
-mod system;
+pub(crate) mod system;
 
 /// What can be underneath a driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,6 +87,33 @@ impl Selection {
         };
         tracing::info!(target: "bivalve::backend", driver = driver.name(), why, "completion driver chosen");
         Ok(driver)
+    }
+}
+
+#[cfg(feature = "server")]
+impl Selection {
+    /// Which backend it comes to, without starting it.
+    pub(crate) fn resolve(self) -> Result<Backend, SelectError> {
+        let mut passed_over = Vec::new();
+        let candidates = self.only.as_ref().map_or(system::PREFERENCE, std::slice::from_ref);
+        for backend in candidates {
+            match system::available(*backend) {
+                Ok(()) => {
+                    let why = if passed_over.is_empty() {
+                        "the system has it".into()
+                    } else {
+                        passed_over.join("; ")
+                    };
+                    tracing::info!(target: "bivalve::backend", driver = %backend, why, "completion driver chosen");
+                    return Ok(*backend);
+                }
+                Err(Unavailable { error, fall_back: true }) if self.only.is_none() => {
+                    passed_over.push(error.to_string());
+                }
+                Err(Unavailable { error, .. }) => return Err(error),
+            }
+        }
+        Err(SelectError { backend: Backend::Tokio, source: passed_over.join("; ").into() })
     }
 }
 
@@ -191,6 +218,12 @@ impl fmt::Display for UnknownBackend {
 }
 
 impl Error for UnknownBackend {}
+
+/// A runtime for one worker of a server, with Tokio's own driver.
+#[cfg(feature = "server")]
+fn tokio_worker() -> std::io::Result<crate::serve::OnTokio> {
+    crate::serve::OnTokio::new(|| bivalve_tokio::TokioDriver::new().map(|driver| driver as Arc<dyn Driver>))
+}
 
 fn start_tokio() -> Result<Arc<dyn Driver>, Unavailable> {
     match bivalve_tokio::TokioDriver::start() {

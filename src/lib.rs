@@ -70,18 +70,25 @@
 //!
 //! - `backend` (default): the module `backend`, with the completion drivers of the system.
 //! - `iis`: the module `iis`, with `export_modules!` and `export_service!`, which make a DLL for IIS.
+//! - `server` (default): `serve` and the module `server`: HTTP/1.1 over those drivers.
 //! - `tower` (default): the module `tower`, with the Tower adapter.
 
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "backend")]
 pub mod backend;
+#[cfg(feature = "server")]
+mod serve;
 
+#[cfg(feature = "server")]
+pub use self::serve::{serve, serve_on};
 pub use bivalve_core::*;
 #[cfg(feature = "iis")]
 pub use bivalve_iis as iis;
 #[doc = include_str!("docs/module.md")]
 pub use bivalve_macros::module;
+#[cfg(feature = "server")]
+pub use bivalve_server as server;
 #[cfg(feature = "tower")]
 pub use bivalve_tower as tower;
 /// The crates whose types [`Context`] speaks, so that a module needs no dependency of its own on them.

@@ -20,6 +20,27 @@ pub(super) fn start(backend: Backend) -> Result<Arc<dyn Driver>, Unavailable> {
     }
 }
 
+#[cfg(feature = "server")]
+pub(super) fn available(backend: Backend) -> Result<(), Unavailable> {
+    match backend {
+        Backend::Uring => bivalve_uring::probe(&Config::default()).map(drop).map_err(unavailable),
+        Backend::Tokio => Ok(()),
+        Backend::Iocp => Err(Unavailable::not_here(backend)),
+    }
+}
+
+/// What one worker of a server runs on.
+#[cfg(feature = "server")]
+pub(crate) fn worker(backend: Backend) -> std::io::Result<crate::serve::Worker> {
+    match backend {
+        Backend::Uring => {
+            let runtime = bivalve_uring::Runtime::new(&Config::default()).map_err(std::io::Error::other)?;
+            Ok(crate::serve::Worker::new(OnUring(runtime)))
+        }
+        _ => super::tokio_worker().map(crate::serve::Worker::new),
+    }
+}
+
 pub(super) fn survey(backend: Backend) -> Result<String, SelectError> {
     match backend {
         Backend::Uring => match bivalve_uring::probe(&Config::default()) {
@@ -34,4 +55,18 @@ pub(super) fn survey(backend: Backend) -> Result<String, SelectError> {
 fn unavailable(error: SetupError) -> Unavailable {
     let fall_back = error.is_unavailable();
     Unavailable::new(Backend::Uring, error, fall_back)
+}
+
+#[cfg(feature = "server")]
+struct OnUring(bivalve_uring::Runtime);
+
+#[cfg(feature = "server")]
+impl bivalve_server::WorkerRuntime for OnUring {
+    fn driver(&self) -> Arc<dyn Driver> {
+        self.0.driver()
+    }
+
+    fn block_on(&self, future: std::pin::Pin<&mut dyn Future<Output = ()>>) {
+        self.0.block_on(future);
+    }
 }

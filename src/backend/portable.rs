@@ -15,6 +15,21 @@ pub(super) fn start(backend: Backend) -> Result<Arc<dyn Driver>, Unavailable> {
     }
 }
 
+#[cfg(feature = "server")]
+pub(super) fn available(backend: Backend) -> Result<(), Unavailable> {
+    match backend {
+        Backend::Tokio => Ok(()),
+        _ => Err(Unavailable::not_here(backend)),
+    }
+}
+
+/// What one worker of a server runs on.
+#[cfg(feature = "server")]
+pub(crate) fn worker(backend: Backend) -> std::io::Result<crate::serve::Worker> {
+    let _ = backend;
+    super::tokio_worker().map(crate::serve::Worker::new)
+}
+
 pub(super) fn survey(backend: Backend) -> Result<String, SelectError> {
     match backend {
         Backend::Tokio => Ok("readiness, files on the blocking pool".into()),

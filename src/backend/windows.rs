@@ -21,6 +21,28 @@ pub(super) fn start(backend: Backend) -> Result<Arc<dyn Driver>, Unavailable> {
     }
 }
 
+#[cfg(feature = "server")]
+pub(super) fn available(backend: Backend) -> Result<(), Unavailable> {
+    match backend {
+        Backend::Iocp | Backend::Tokio => Ok(()),
+        Backend::Uring => Err(Unavailable::not_here(backend)),
+    }
+}
+
+/// What one worker of a server runs on.
+#[cfg(feature = "server")]
+pub(crate) fn worker(backend: Backend) -> std::io::Result<crate::serve::Worker> {
+    match backend {
+        Backend::Iocp => crate::serve::OnTokio::new(|| {
+            // The worker's own thread does the work; the port only wakes it.
+            let driver = IocpDriver::builder().threads(std::num::NonZeroUsize::MIN).build()?;
+            Ok(Arc::new(driver))
+        })
+        .map(crate::serve::Worker::new),
+        _ => super::tokio_worker().map(crate::serve::Worker::new),
+    }
+}
+
 pub(super) fn survey(backend: Backend) -> Result<String, SelectError> {
     match backend {
         Backend::Iocp => match IocpDriver::new() {
