@@ -3,7 +3,7 @@
 mod support;
 
 use std::io::{Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -211,16 +211,24 @@ fn an_idle_connection_is_closed_without_a_word() {
     }
 }
 
+/// A connection on which a request is under way: its handler waits for the body.
+fn begun(address: SocketAddr) -> TcpStream {
+    let mut busy = connect(address);
+    let head = b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n";
+    busy.write_all(head).expect("it is read");
+    let mut word = [0; 25];
+    busy.read_exact(&mut word).expect("it is said");
+    busy.write_all(b"ab").expect("it is read");
+    busy
+}
+
 #[tokio::test]
 async fn a_server_that_stops_finishes_what_has_begun() {
     for driver in DRIVERS {
         let server = start(driver, &pipeline());
         let address = server.addresses()[0];
         let idle = connect(address);
-        let mut busy = connect(address);
-        busy.write_all(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nab").expect("it is read");
-        // It has begun when the server has taken it; an answer on another connection behind it says so.
-        exchange(address, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let mut busy = begun(address);
         let stopping = tokio::spawn(server.stop(Duration::from_secs(10)));
         let (idle, busy) = tokio::task::spawn_blocking(move || {
             let idle = read_to_end(idle);
@@ -241,9 +249,7 @@ async fn what_has_not_ended_in_time_is_cut_and_counted() {
     for driver in DRIVERS {
         let server = start(driver, &pipeline());
         let address = server.addresses()[0];
-        let mut busy = connect(address);
-        busy.write_all(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nab").expect("it is read");
-        exchange(address, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let busy = begun(address);
         let stopped = server.stop(Duration::from_millis(100)).await;
         assert_eq!((stopped.connections, stopped.requests), (1, 1), "{driver}");
         assert!(!read_to_end(busy).contains("200"), "{driver}");

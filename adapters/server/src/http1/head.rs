@@ -9,6 +9,7 @@ use http::{HeaderValue, Method, Request, StatusCode, Version};
 
 use super::length::{self, BodyLength};
 use super::reject::Reject;
+use super::said::Said;
 use super::target;
 use crate::Limits;
 
@@ -45,109 +46,36 @@ pub(crate) fn parse(head: &Bytes, limits: &Limits, spare: HeaderMap) -> Result<H
     let target = target::parse(&head.slice_ref(path.as_bytes()), &method, limits)?;
 
     let mut headers = spare;
+    let mut said = Said::default();
+    headers.try_reserve(request.headers.len()).map_err(|_| TOO_MANY)?;
     for field in request.headers.iter() {
         let name = HeaderName::from_bytes(field.name.as_bytes());
         let value = HeaderValue::from_maybe_shared(head.slice_ref(field.value));
-        match (name, value) {
-            (Ok(name), Ok(value)) => drop(headers.try_append(name, value).map_err(|_| TOO_MANY)?),
-            _ => return Err(Reject::bad("a header field has an octet that none has (RFC 9110 section 5.5)")),
-        }
+        let (Ok(name), Ok(value)) = (name, value) else {
+            return Err(Reject::bad("a header field has an octet that none has (RFC 9110 section 5.5)"));
+        };
+        said.hear(&name, field.value);
+        headers.try_append(name, value).map_err(|_| TOO_MANY)?;
     }
-    let absolute = target.authority.is_some();
-    check_host(&mut headers, version, target.authority)?;
-    let length = length::of(&headers, version, limits)?;
-    let connection = Connection::of(&headers);
-    let head = Head {
-        persistent: !connection.close && (version == Version::HTTP_11 || connection.keep_alive),
-        expects_continue: expects_continue(&headers, version)?,
-        upgrade: connection.upgrade
-            && version == Version::HTTP_11
-            && headers.contains_key(header::UPGRADE)
-            // Whoever reads the head again would take the Host field for what was asked.
-            && !absolute,
-        takes_trailers: version == Version::HTTP_11 && has_token(&headers, &header::TE, "trailers"),
-        length,
-        parts: {
-            let (mut parts, ()) = Request::new(()).into_parts();
-            parts.method = method;
-            parts.uri = target.uri;
-            parts.version = version;
-            parts.headers = headers;
-            parts
-        },
-    };
-    Ok(head)
-}
-
-/// RFC 9112 section 3.2: exactly one, or the target's own.
-fn check_host(headers: &mut HeaderMap, version: Version, named: Option<HeaderValue>) -> Result<(), Reject> {
-    let mut hosts = headers.get_all(header::HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (None, _) if version == Version::HTTP_10 => {}
-        (None, _) => return Err(Reject::bad("no Host (RFC 9112 section 3.2)")),
-        (Some(_), Some(_)) => return Err(Reject::bad("more than one Host (RFC 9112 section 3.2)")),
-        (Some(host), None) if !target::is_host(host.as_bytes()) => {
-            return Err(Reject::bad(
-                "Host is no host and port (RFC 9112 section 3.2, RFC 9110 section 4.2.1)",
-            ));
-        }
-        (Some(_), None) => {}
+    said.check_host(version)?;
+    // Whoever reads the head again would take the Host field for what was asked.
+    let upgrade = said.asks_upgrade(version) && target.authority.is_none();
+    if let Some(authority) = target.authority {
+        headers.insert(header::HOST, authority);
     }
-    if let Some(named) = named {
-        headers.insert(header::HOST, named);
-    }
-    Ok(())
-}
-
-/// RFC 9110 section 10.1.1. HTTP/1.0 has no such thing.
-fn expects_continue(headers: &HeaderMap, version: Version) -> Result<bool, Reject> {
-    let mut expectations = headers.get_all(header::EXPECT).iter();
-    match expectations.next() {
-        Some(_) if version == Version::HTTP_10 => Ok(false),
-        Some(first)
-            if first.as_bytes().eq_ignore_ascii_case(b"100-continue") && expectations.next().is_none() =>
-        {
-            Ok(true)
-        }
-        Some(_) => Err(Reject::new(
-            StatusCode::EXPECTATION_FAILED,
-            "an Expect that is not 100-continue (RFC 9110 section 10.1.1)",
-        )),
-        None => Ok(false),
-    }
-}
-
-/// What the Connection field says of this connection.
-#[derive(Default)]
-struct Connection {
-    close: bool,
-    keep_alive: bool,
-    upgrade: bool,
-}
-
-impl Connection {
-    fn of(headers: &HeaderMap) -> Self {
-        let mut said = Self::default();
-        for option in tokens(headers, &header::CONNECTION) {
-            said.close |= option.eq_ignore_ascii_case(b"close");
-            said.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-            said.upgrade |= option.eq_ignore_ascii_case(b"upgrade");
-        }
-        said
-    }
-}
-
-/// Whether a list has a member, in any case; its parameters do not count.
-pub(crate) fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    tokens(headers, name).any(|member| {
-        let member = member.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-        member.eq_ignore_ascii_case(token.as_bytes())
+    let (mut parts, ()) = Request::new(()).into_parts();
+    parts.method = method;
+    parts.uri = target.uri;
+    parts.version = version;
+    parts.headers = headers;
+    Ok(Head {
+        parts,
+        length: length::of(&said, version, limits)?,
+        persistent: said.persists(version),
+        expects_continue: said.expects_continue(version)?,
+        upgrade,
+        takes_trailers: said.takes_trailers(version),
     })
-}
-
-fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
-    let values = headers.get_all(name).into_iter();
-    values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
 }
 
 fn refusal(error: httparse::Error, head: &[u8]) -> Reject {

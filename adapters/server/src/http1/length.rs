@@ -3,10 +3,10 @@
 //! What a proxy in front could read in another way is refused: that is how requests are smuggled. No message with both
 //! lengths, none with two Content-Length fields, even equal ones, and no coding but one `chunked`.
 
-use http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 use http::{StatusCode, Version};
 
 use super::reject::Reject;
+use super::said::{Field, Said};
 use crate::Limits;
 
 /// How much body follows a head.
@@ -17,20 +17,20 @@ pub(crate) enum BodyLength {
     Exact(u64),
 }
 
-pub(crate) fn of(headers: &HeaderMap, version: Version, limits: &Limits) -> Result<BodyLength, Reject> {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    let length = match (codings.next(), lengths.next()) {
-        (None, None) => return Ok(BodyLength::Exact(0)),
-        (Some(_), Some(_)) => {
+pub(crate) fn of(said: &Said<'_>, version: Version, limits: &Limits) -> Result<BodyLength, Reject> {
+    let length = match (said.codings, said.lengths) {
+        (Field { first: None, .. }, Field { first: None, .. }) => return Ok(BodyLength::Exact(0)),
+        (Field { first: Some(_), .. }, Field { first: Some(_), .. }) => {
             return Err(Reject::bad("both Transfer-Encoding and Content-Length (RFC 9112 section 6.1)"));
         }
-        (Some(_), None) if version < Version::HTTP_11 => {
+        (Field { first: Some(_), .. }, _) if version < Version::HTTP_11 => {
             return Err(Reject::bad("Transfer-Encoding in HTTP/1.0 (RFC 9112 section 6.1)"));
         }
-        (Some(coding), None) => return chunked(coding.as_bytes(), codings.next().is_some()),
-        (None, Some(length)) if lengths.next().is_none() => length.as_bytes(),
-        (None, Some(_)) => return Err(Reject::bad("more than one Content-Length (RFC 9112 section 6.3)")),
+        (Field { first: Some(coding), more }, _) => return chunked(coding, more),
+        (_, Field { more: true, .. }) => {
+            return Err(Reject::bad("more than one Content-Length (RFC 9112 section 6.3)"));
+        }
+        (_, Field { first: Some(length), .. }) => length,
     };
     let digits = !length.is_empty() && length.iter().all(u8::is_ascii_digit);
     let length =
@@ -74,29 +74,28 @@ pub(crate) const TOO_LARGE: Reject = Reject {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
-    fn read(fields: &[(&'static str, &'static str)]) -> Result<BodyLength, u16> {
-        let mut headers = HeaderMap::new();
-        for (name, value) in fields {
-            headers.append(*name, HeaderValue::from_static(value));
-        }
-        of(&headers, Version::HTTP_11, &Limits::default()).map_err(|reject| reject.status.as_u16())
+    fn read(codings: &[&str], lengths: &[&str], version: Version) -> Result<BodyLength, u16> {
+        let mut said = Said::default();
+        codings.iter().for_each(|coding| said.codings.add(coding.as_bytes()));
+        lengths.iter().for_each(|length| said.lengths.add(length.as_bytes()));
+        of(&said, version, &Limits::default()).map_err(|reject| reject.status.as_u16())
     }
 
     #[test]
     fn one_length_or_one_chunked() {
-        assert_eq!(read(&[]), Ok(BodyLength::Exact(0)));
-        assert_eq!(read(&[("content-length", "0012")]), Ok(BodyLength::Exact(12)));
-        assert_eq!(read(&[("transfer-encoding", "Chunked")]), Ok(BodyLength::Chunked));
-        assert_eq!(read(&[("content-length", "30000001")]), Err(413));
+        let read = |codings: &[&str], lengths: &[&str]| read(codings, lengths, Version::HTTP_11);
+        assert_eq!(read(&[], &[]), Ok(BodyLength::Exact(0)));
+        assert_eq!(read(&[], &["0012"]), Ok(BodyLength::Exact(12)));
+        assert_eq!(read(&["Chunked"], &[]), Ok(BodyLength::Chunked));
+        assert_eq!(read(&[], &["30000001"]), Err(413));
         for length in ["", "+1", "-1", "1,1", "1 1", "0x1", "1.0", "18446744073709551616"] {
-            assert_eq!(read(&[("content-length", length)]), Err(400), "{length}");
+            assert_eq!(read(&[], &[length]), Err(400), "{length}");
         }
-        assert_eq!(read(&[("content-length", "1"), ("content-length", "1")]), Err(400));
-        assert_eq!(read(&[("content-length", "1"), ("transfer-encoding", "chunked")]), Err(400));
-        assert_eq!(read(&[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")]), Err(400));
-        assert_eq!(read(&[("transfer-encoding", "gzip, chunked")]), Err(501));
+        assert_eq!(read(&[], &["1", "1"]), Err(400));
+        assert_eq!(read(&["chunked"], &["1"]), Err(400));
+        assert_eq!(read(&["chunked", "chunked"], &[]), Err(400));
+        assert_eq!(read(&["gzip, chunked"], &[]), Err(501));
         for coding in [
             "",
             "identity",
@@ -108,14 +107,12 @@ mod tests {
             "chunked, gzip",
             "\"chunked\"",
         ] {
-            assert_eq!(read(&[("transfer-encoding", coding)]), Err(400), "{coding}");
+            assert_eq!(read(&[coding], &[]), Err(400), "{coding}");
         }
     }
 
     #[test]
     fn http_1_0_has_no_transfer_encoding() {
-        let mut headers = HeaderMap::new();
-        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        assert!(of(&headers, Version::HTTP_10, &Limits::default()).is_err());
+        assert_eq!(read(&["chunked"], &[], Version::HTTP_10), Err(400));
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod octets;
 pub(crate) mod output;
 pub(crate) mod reject;
 pub(crate) mod response;
+pub(crate) mod said;
 pub(crate) mod scan;
 pub(crate) mod target;
 pub(crate) mod trailers;

@@ -5,8 +5,9 @@ use bytes::BytesMut;
 use http::header::{self, HeaderMap};
 use http::{HeaderValue, Method, StatusCode, Version};
 
-use super::head::{Head, has_token};
+use super::head::Head;
 use super::output::Output;
+use super::said::members;
 use super::{date, trailers};
 
 /// What a response has to know of its request.
@@ -82,7 +83,7 @@ impl Encoder {
         let close = !asked.persistent
             || framing == Framing::UntilClose
             || status.is_informational()
-            || has_token(headers, &header::CONNECTION, "close");
+            || asks_to_close(headers);
         let text = out.text();
         status_line(text, status);
         fields(text, headers);
@@ -145,6 +146,11 @@ impl Encoder {
         }
         Ok(())
     }
+}
+
+fn asks_to_close(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(header::CONNECTION).iter();
+    values.any(|value| members(value.as_bytes()).any(|option| option.eq_ignore_ascii_case(b"close")))
 }
 
 /// The length that a head announces: one number, or none.
