@@ -178,6 +178,13 @@ impl Request {
         self.headers = headers;
     }
 
+    /// An empty map with the memory of an earlier request's headers, if there is one. For a host that reads the head
+    /// of the next request into it.
+    #[must_use]
+    pub fn take_spare(&mut self) -> HeaderMap {
+        std::mem::take(&mut self.spare)
+    }
+
     /// Lets go of what the client sent, keeping capacity.
     pub(crate) fn finish(&mut self) {
         self.headers.clear();

@@ -335,6 +335,19 @@ impl Response {
         self.progress = progress;
     }
 
+    /// Takes back the memory of a response that has left, for the next one. For hosts, behind
+    /// [`Context::release`](crate::Context::release).
+    pub fn reuse(&mut self, mut headers: HeaderMap, mut chunks: Vec<EntityChunk>) {
+        headers.clear();
+        if self.headers.capacity() < headers.capacity() && headers.capacity() <= SPARE {
+            self.headers = headers;
+        }
+        chunks.clear();
+        if self.chunks.capacity() < chunks.capacity() && chunks.capacity() <= SPARE {
+            self.chunks = chunks;
+        }
+    }
+
     pub(crate) fn part_leaves(&mut self, progress: Progress) {
         self.progress = progress;
         self.parts = self.parts.wrapping_add(1);

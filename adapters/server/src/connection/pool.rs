@@ -3,17 +3,19 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Context as Task;
 
 use bivalve_core::{Connection, Context, Pipeline};
 use bivalve_tower::PipelineService;
+use http::HeaderMap;
 use http::request::Parts;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use super::Timeouts;
 use super::host::{Carrier, ServerHost};
+use super::wire::Memory;
 use crate::Limits;
 
 /// The pipeline, contexts of requests that are over, and bounds.
@@ -21,12 +23,20 @@ pub(crate) struct Serving {
     pipeline: Arc<Pipeline>,
     pub(crate) limits: Limits,
     pub(crate) timeouts: Timeouts,
-    #[allow(clippy::vec_box, reason = "contexts move in and out, and are about 1 KiB")]
-    pool: Mutex<Vec<Box<Context>>>,
+    pool: Mutex<Pool>,
     stopped: AtomicBool,
     stop: Notify,
     requests: AtomicUsize,
     service: PipelineService,
+}
+
+/// Memory of requests that are over.
+#[derive(Default)]
+struct Pool {
+    #[allow(clippy::vec_box, reason = "contexts move in and out, and are about 1 KiB")]
+    contexts: Vec<Box<Context>>,
+    /// Of the headers of a request, for the next one.
+    spare: HeaderMap,
 }
 
 /// A request that is under way, counted until this is dropped.
@@ -90,6 +100,15 @@ impl Serving {
         self.has_stopped() || stopping.poll(task).is_ready() || self.has_stopped()
     }
 
+    /// An empty map, with memory where there is some.
+    pub(super) fn spare(&self) -> HeaderMap {
+        std::mem::take(&mut self.lock().spare)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A context for a request that begins.
     pub(super) fn context(
         &self,
@@ -97,7 +116,7 @@ impl Serving {
         connection: &Arc<Connection>,
         carrier: &Arc<dyn Carrier>,
     ) -> Box<Context> {
-        let pooled = self.pool.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let pooled = self.lock().contexts.pop();
         if let Some(mut cx) = pooled
             && ServerHost::set(&mut cx, Some(Arc::clone(carrier)))
         {
@@ -109,13 +128,18 @@ impl Serving {
     }
 
     /// A context whose request is over.
-    pub(super) fn recycle(&self, mut cx: Box<Context>) {
+    pub(super) fn recycle(&self, mut cx: Box<Context>, (headers, chunks): Memory) {
         cx.release();
         ServerHost::set(&mut cx, None);
-        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
-        if pool.len() < POOL {
-            pool.push(cx);
+        cx.response_mut().reuse(headers, chunks);
+        let spare = cx.request_mut().take_spare();
+        let mut pool = self.lock();
+        let unused = std::mem::replace(&mut pool.spare, spare);
+        if pool.contexts.len() < POOL {
+            pool.contexts.push(cx);
         }
+        drop(pool);
+        drop(unused);
     }
 }
 

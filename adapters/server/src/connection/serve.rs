@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use bivalve_core::{Connection, Run};
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
-use http::header::HeaderMap;
 use tokio::sync::futures::Notified;
 use tokio::time::Sleep;
 
@@ -104,7 +103,7 @@ impl<T: Transport> Busy<'_, '_, T> {
         let carrier: Arc<dyn Carrier> = Arc::clone(self.wire) as Arc<dyn Carrier>;
         let mut in_a_row = 0_u32;
         loop {
-            let head = lock(self.wire).next_head(HeaderMap::new());
+            let head = lock(self.wire).next_head(self.serving.spare());
             let head = match head {
                 Ok(Some(wire::Next::Request(head))) => {
                     self.head = None;
@@ -180,7 +179,8 @@ impl<T: Transport> Busy<'_, '_, T> {
             })
             .await;
         }
-        self.serving.recycle(run.into_context());
+        let memory = lock(self.wire).take_memory();
+        self.serving.recycle(run.into_context(), memory);
     }
 
     /// Waits for more of a request, and meanwhile sends what is finished.

@@ -61,7 +61,11 @@ struct Exchange {
     /// The response cannot be finished.
     reset: bool,
     reading: bool,
+    memory: Memory,
 }
+
+/// Maps and lists that have been emptied.
+pub(super) type Memory = (HeaderMap, Vec<EntityChunk>);
 
 impl Default for Exchange {
     fn default() -> Self {
@@ -75,6 +79,7 @@ impl Default for Exchange {
             ended: false,
             reset: false,
             reading: false,
+            memory: Memory::default(),
         }
     }
 }
@@ -332,7 +337,7 @@ impl<T: Transport> Wire<T> {
 
     /// A part of the response.
     pub(super) fn start_send(&mut self, part: ResponsePart) {
-        let ResponsePart { head, chunks, end, trailers } = part;
+        let ResponsePart { head, mut chunks, end, trailers } = part;
         let octets: u64 = chunks.iter().map(EntityChunk::len).sum();
         self.exchange.part = usize::try_from(octets).unwrap_or(usize::MAX);
         if self.exchange.ended || self.exchange.reset {
@@ -352,9 +357,11 @@ impl<T: Transport> Wire<T> {
             asked.persistent &= !self.exchange.owes_continue && self.exchange.body.is_short();
             asked.persistent &= !self.serving.has_stopped();
             self.exchange.encoder = Some(Encoder::begin(&mut self.output, &head, asked, octets, end));
+            self.exchange.memory.0 = head.headers;
         }
         let Some(encoder) = &mut self.exchange.encoder else { return };
-        let mut written = encoder.body(&mut self.output, chunks);
+        let mut written = encoder.body(&mut self.output, &mut chunks);
+        self.exchange.memory.1 = chunks;
         if end && written.is_ok() {
             written = encoder.end(&mut self.output, trailers.as_ref());
         }
@@ -378,6 +385,11 @@ impl<T: Transport> Wire<T> {
             Some(status) => Completion::failure(status),
             None => Completion::success(self.exchange.part),
         })
+    }
+
+    /// The memory of the response's headers and chunks, for the next one.
+    pub(super) fn take_memory(&mut self) -> Memory {
+        std::mem::take(&mut self.exchange.memory)
     }
 
     pub(super) fn reset(&mut self) {
@@ -410,7 +422,7 @@ impl<T: Transport> Wire<T> {
         let mut asked = self.exchange.asked.unwrap_or(Asked::UNKNOWN);
         asked.persistent = false;
         let mut encoder = Encoder::begin(&mut self.output, &head, asked, text.len(), true);
-        let _ = encoder.body(&mut self.output, vec![text]);
+        let _ = encoder.body(&mut self.output, &mut vec![text]);
         self.exchange.encoder = Some(encoder);
         self.exchange.ended = true;
     }

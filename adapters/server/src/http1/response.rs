@@ -106,7 +106,11 @@ impl Encoder {
     }
 
     /// Writes a part of the body.
-    pub(crate) fn body(&mut self, out: &mut Output, chunks: Vec<EntityChunk>) -> Result<(), WrongLength> {
+    pub(crate) fn body(
+        &mut self,
+        out: &mut Output,
+        chunks: &mut Vec<EntityChunk>,
+    ) -> Result<(), WrongLength> {
         let length: u64 = chunks.iter().map(EntityChunk::len).sum();
         match &mut self.framing {
             _ if length == 0 => return Ok(()),
@@ -118,7 +122,7 @@ impl Encoder {
             }
             Framing::UntilClose => {}
         }
-        for chunk in chunks {
+        for chunk in chunks.drain(..) {
             out.push(chunk);
         }
         if self.framing == Framing::Chunked {
@@ -254,9 +258,9 @@ mod tests {
         let chunks = |part: &&'static str| vec![EntityChunk::from(*part)];
         let (first, more) = parts.split_first().map_or(("", parts), |(first, more)| (*first, more));
         let mut encoder = Encoder::begin(&mut out, head, asked, first.len() as u64, more.is_empty());
-        encoder.body(&mut out, chunks(&first))?;
+        encoder.body(&mut out, &mut chunks(&first))?;
         for part in more {
-            encoder.body(&mut out, chunks(part))?;
+            encoder.body(&mut out, &mut chunks(part))?;
         }
         encoder.end(&mut out, None)?;
         Ok((out.take_text(), encoder.close))

@@ -85,9 +85,9 @@ impl Running {
     ///
     /// Dropped before its end, everything is cut at once.
     pub async fn stop(mut self, deadline: Duration) -> Stopped {
-        drop(self.listening.take());
         let now = Instant::now();
         self.order.send_replace(Some(now.checked_add(deadline).unwrap_or(now)));
+        drop(self.listening.take());
         let mut stopped = Stopped::default();
         for worker in &mut self.workers {
             let worker = (&mut worker.stopped).await.unwrap_or_default();

@@ -88,13 +88,17 @@ async fn work(
     mut stop: StopOrder,
 ) -> Stopped {
     let mut tasks = JoinSet::new();
+    let mut listening = true;
     loop {
         tokio::select! {
             biased;
             _ = stop.wait_for(Option::is_some) => break,
-            accepted = connections.recv() => {
-                let Some(accepted) = accepted else { break };
-                begin(&mut tasks, driver, serving, accepted);
+            accepted = connections.recv(), if listening => {
+                match accepted {
+                    Some(accepted) => begin(&mut tasks, driver, serving, accepted),
+                    // Nobody accepts any more; when to stop is still to be said.
+                    None => listening = false,
+                }
             }
             // Nobody else takes them away.
             ended = tasks.join_next(), if !tasks.is_empty() => report(ended),
