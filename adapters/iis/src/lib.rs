@@ -88,7 +88,7 @@
 //! What has been seen: the tests of this crate and those of `same-on-both` in `bivalve-iis-host`, on Linux, under Wine and
 //! under AddressSanitizer; every probe of `same-on-both`, the axum example and modules at the edges also in a host in
 //! C++ under Wine, which completes operations in five ways and traps what touches a request after its end. IIS itself has not been asked. Not tried yet: a panic in each slot,
-//! bodies of 1 GiB, 100,000 tiny writes, and what a call costs next to a module in C++.
+//! bodies of 1 GiB, 100,000 tiny writes. What a call costs next to a module in C++: `docs/decisions/0015-cost-inside-iis.md`.
 
 mod batch;
 mod child;
