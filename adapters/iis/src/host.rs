@@ -15,7 +15,7 @@ use std::task::{Context as Task, Poll, ready};
 
 use bivalve_core::{
     ChildRequest, ChildResponse, Completion, CompletionStatus, Context, CustomNotification, EntityChunk,
-    Event, Flow, Foreign, Host, Kept, NestedFailure, Notification, Notifications, ResponsePart, Result,
+    Event, Flow, Foreign, Host, Kept, NestedFailure, Notifications, ResponsePart, Result,
 };
 use bivalve_iis_sys::hresult::{E_UNEXPECTED, ERROR_HANDLE_EOF, S_OK, from_win32, succeeded};
 use bivalve_iis_sys::types::HRESULT;
@@ -24,13 +24,14 @@ use bytes::Bytes;
 
 use crate::batch::{Batch, batches};
 use crate::child::Child;
-use crate::contain::contained;
+use crate::contain::discard;
 use crate::custom::Custom;
 use crate::foreign;
-use crate::inward::{self, Mirror};
+use crate::inward::Mirror;
 use crate::outward;
 use crate::port::IisCall;
 use crate::record::Shared;
+use crate::step;
 use crate::waiting::Memory;
 
 /// The largest read. Bounds: the memory of one read; a module that asks for more gets this much. Not configurable.
@@ -345,11 +346,6 @@ impl IisHost {
     }
 }
 
-/// Drops what is a module's in part: its panic is nobody's.
-fn discard<T>(value: T) {
-    contained("what nobody waits for", (), || drop(value));
-}
-
 fn read_result(status: HRESULT, bytes: u32, buffer: Option<Vec<u8>>) -> Result<Bytes, CompletionStatus> {
     if status == from_win32(ERROR_HANDLE_EOF) {
         return Ok(Bytes::new());
@@ -434,28 +430,11 @@ impl Foreign for IisHost {
     }
 
     fn step_out(&self) -> fn(&mut Context) {
-        |cx| {
-            let in_send = IisHost::of(cx).event == Some(Event::of(Notification::SendResponse));
-            // SAFETY: the call that has this host has not been answered.
-            unsafe { outward::push(cx, in_send) };
-        }
+        step::out
     }
 
     fn step_in(&self) -> fn(&mut Context) {
-        |cx| {
-            let Some(event) = IisHost::of(cx).event else { return };
-            // A flush takes with it what leaves, and the rest of what was changed waits for the end of the call.
-            let (request, response) = cx.take_touched();
-            // What cannot be shown is refused by the next event.
-            // SAFETY: the call that has this host has not been answered.
-            unsafe { inward::bring(cx, event) };
-            if request {
-                let _ = cx.request_mut();
-            }
-            if response {
-                let _ = cx.response_mut();
-            }
-        }
+        step::back
     }
 
     fn map_path(&mut self, url: &str) -> Result<PathBuf> {

@@ -123,6 +123,7 @@ mod registry;
 mod runtime;
 mod script_map;
 mod service;
+mod step;
 mod stored;
 mod subscriber;
 mod sync;

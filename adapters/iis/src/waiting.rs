@@ -42,7 +42,8 @@
 //!    the runtime is posted, and the entry that follows returns it.
 //! 7. **After the answer nothing of the request is touched.** The future, which holds all of it, is dropped before; what is
 //!    left is this call, which is counted, and stays alive as long as anybody has a waker.
-//! 8. **A completion that nobody waits for changes nothing.** An operation has one, the first that comes.
+//! 8. **A completion that nobody waits for changes nothing.** An operation has one, the first that comes. One that comes while
+//!    the answer is posted is taken for that of the post: nobody can tell.
 //! 9. **The lock is not held** while anything else is called: futures, wakers, IIS.
 //!
 //! # Races
