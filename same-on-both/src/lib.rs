@@ -13,6 +13,7 @@ pub mod ask;
 pub mod differences;
 pub mod probes;
 pub mod tower;
+pub mod volatile;
 pub mod witness;
 
 use std::sync::Arc;
@@ -30,6 +31,8 @@ pub struct Seen {
     pub answer: Answer,
     /// The events, in the order in which they ran.
     pub events: Vec<String>,
+    /// What is left of it.
+    pub left: Option<String>,
 }
 
 /// A module and a request.
@@ -39,8 +42,29 @@ pub struct Case {
     pub name: &'static str,
     /// The module.
     pub module: Arc<dyn Module>,
+    /// More of them, mounted behind it.
+    pub others: Vec<(&'static str, Arc<dyn Module>)>,
     /// The request.
     pub ask: Ask,
+    /// Asked when the request has ended.
+    pub left: Option<Left>,
+}
+
+/// What a module has left in the world: a file, a line of a log.
+pub type Left = Arc<dyn Fn() -> String + Send + Sync>;
+
+impl Case {
+    /// One module, which leaves nothing.
+    pub fn new(name: &'static str, module: Arc<dyn Module>, ask: Ask) -> Self {
+        Self { name, module, others: Vec::new(), ask, left: None }
+    }
+
+    /// The same with other modules under the same names, native ones for example.
+    #[must_use]
+    pub fn with(&self, mut other: impl FnMut(&'static str) -> Arc<dyn Module>) -> Self {
+        let others = self.others.iter().map(|(name, _)| (*name, other(name))).collect();
+        Self { module: other(self.name), others, ..self.clone() }
+    }
 }
 
 impl std::fmt::Debug for Case {

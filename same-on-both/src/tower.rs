@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bivalve::backend::Selection;
 use bivalve::tower::ModuleLayer;
 use bivalve::{HandlerMapping, Pipeline, PipelineBuilder};
 use http::{Request, Response};
@@ -12,6 +13,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tower::{BoxError, Layer, Service, service_fn};
 
@@ -36,16 +38,23 @@ pub async fn see_handler(case: &Case) -> Seen {
 }
 
 async fn see_in(case: &Case, builder: PipelineBuilder) -> Seen {
+    // What is left behind is one thing for all tests of a process.
+    static ALONE: Mutex<()> = Mutex::const_new(());
+    let _alone = if case.left.is_some() { Some(ALONE.lock().await) } else { None };
     let handler = service_fn(async |_request: Request<bivalve::tower::Body>| {
         Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::new(HANDLER)))
     });
     let witness = Witness::default();
-    let pipeline = builder
-        .server(bivalve::Server::new())
-        .shared_module(case.name, Arc::clone(&case.module))
+    let driver = || Selection::automatic().start().map_err(std::io::Error::other);
+    let builder = builder
+        .server(bivalve::Server::new().with_driver_on_demand(driver))
+        .shared_module(case.name, Arc::clone(&case.module));
+    let others = case.others.iter();
+    let pipeline = others
+        .fold(builder, |builder, (name, module)| builder.shared_module(*name, Arc::clone(module)))
         .module("Witness", witness.clone())
         .build()
-        .expect("two modules with two names");
+        .expect("modules with names of their own");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("it is bound");
     let server = tokio::spawn(serve(listener, ModuleLayer::new(pipeline).layer(handler)));
@@ -59,7 +68,10 @@ async fn see_in(case: &Case, builder: PipelineBuilder) -> Seen {
     let ended = timeout(Duration::from_secs(30), end).await;
     assert!(ended.is_ok(), "every request ends: {answer:?} {:?}", witness.take());
     server.abort();
-    Seen { answer, events: witness.take() }
+    let left = case.left.clone();
+    // It may wait for a thread that writes.
+    let left = tokio::task::spawn_blocking(move || left.map(|left| left())).await;
+    Seen { answer, events: witness.take(), left: left.expect("what is left can be told") }
 }
 
 /// What a service answers without any module.

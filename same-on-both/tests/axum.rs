@@ -31,7 +31,7 @@ async fn a_router_inside_iis_answers_as_it_does_on_hyper() {
         for ask in &asks {
             let expected = tower::bare(router(), ask).await;
             let native = host.load(&library, "Axum").expect("the router loads");
-            let case = Case { name: "Axum", module: Arc::new(native), ask: ask.clone() };
+            let case = Case::new("Axum", Arc::new(native), ask.clone());
             let seen = tower::see_handler(&case).await;
             assert_eq!(seen.answer, expected, "{ask} in {host:?}");
         }

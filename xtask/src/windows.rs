@@ -27,7 +27,7 @@ const TESTED: &[&str] = &[
 ];
 
 /// DLLs that tests load.
-const LOADED: &[&str] = &["axum-in-iis", "same-on-both-module"];
+const LOADED: &[&str] = &["axum-in-iis", "gate-in-iis", "same-on-both-module"];
 
 /// What is compiled and not run. No linker is needed for it, and `const _: () = assert!(...)` is evaluated: that is
 /// how the layouts of structures are tested on targets that nobody here can run.

@@ -108,6 +108,7 @@ mod foreign;
 mod global;
 mod host;
 mod inward;
+mod library;
 #[cfg(all(test, bivalve_loom))]
 mod models;
 mod object;
@@ -131,6 +132,7 @@ mod text;
 mod user;
 mod waiting;
 
+pub use library::library_path;
 pub use registry::register;
 pub use service::ServiceModule;
 pub use subscriber::IisLayer;

@@ -2,13 +2,15 @@
 
 use async_completion::AsyncHello;
 use hello_world::HelloWorld;
-use same_on_both::probes::{entity, failure, globals, load, nested, response, traces, trips};
+use same_on_both::probes::{driver, entity, failure, globals, load, nested, response, traces, trips};
 
 mod walk;
 
 bivalve_iis::export_modules! {
     "HelloWorld" => HelloWorld,
     "AsyncHello" => AsyncHello,
+    "HelloFile" => driver::hello_file(),
+    "Drives" => driver::Drives,
     "Answers" => response::Answers,
     "Headers" => response::Headers,
     "Rewrites" => response::Rewrites,

@@ -1,5 +1,6 @@
 //! Modules that each do one thing that a host can get wrong.
 
+pub mod driver;
 pub mod entity;
 pub mod failure;
 pub mod globals;
@@ -22,6 +23,8 @@ pub fn all() -> Vec<(&'static str, Arc<dyn Module>)> {
     vec![
         ("HelloWorld", Arc::new(hello_world::HelloWorld)),
         ("AsyncHello", Arc::new(async_completion::AsyncHello)),
+        ("HelloFile", Arc::new(driver::hello_file())),
+        ("Drives", Arc::new(driver::Drives)),
         ("Answers", Arc::new(response::Answers)),
         ("Headers", Arc::new(response::Headers)),
         ("Rewrites", Arc::new(response::Rewrites)),
@@ -59,6 +62,8 @@ pub fn cases() -> Vec<Case> {
         "Fails" | "Panics" => ["begin", "handler", "log", "end", "post", "waiting"]
             .map(|at| Ask::get(&format!("/{at}")))
             .to_vec(),
+        // It asks who is there.
+        "HelloFile" => Vec::new(),
         "Headers" => vec![
             Ask::get("/").header("x-two", "a").header("x-two", "b").header("cookie", "a=1"),
             Ask::get("/?q=%20").header("accept", "text/html"),
@@ -68,7 +73,8 @@ pub fn cases() -> Vec<Case> {
     all()
         .into_iter()
         .flat_map(|(name, module)| {
-            asks(name).into_iter().map(move |ask| Case { name, module: Arc::clone(&module), ask })
+            asks(name).into_iter().map(move |ask| Case::new(name, Arc::clone(&module), ask))
         })
+        .chain(driver::cases())
         .collect()
 }
