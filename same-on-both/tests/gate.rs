@@ -61,16 +61,18 @@ async fn gate_inside_iis_does_what_it_does_behind_tower() {
     fs::write(folder.path().join("users"), user()).expect("written");
 
     let behind_tower = Side::tower(&file);
-    let inside = Side { modules: Vec::new(), log: Log::new(folder.path().join("logs")) };
+    let inside = Log::new(folder.path().join("logs"));
     let mut different = Vec::new();
     for host in hosts() {
+        let native = NAMES.map(|name| {
+            let module = host.load(&library, name).expect("the module loads");
+            (name, Arc::new(module) as Arc<dyn Module>)
+        });
+        let inside = Side { modules: native.into(), log: inside.clone() };
         for ask in asks() {
             let case = behind_tower.case(ask.clone());
             let expected = volatile::without(without(tower::see(&case).await));
-            let native = |name: &str| -> Arc<dyn Module> {
-                Arc::new(host.load(&library, name).expect("the module loads"))
-            };
-            let case = Case { left: Some(inside.log.left()), ..case.with(native) };
+            let case = inside.case(ask.clone());
             let seen = volatile::without(without(tower::see(&case).await));
             if seen != expected {
                 different.push(format!("{ask} in {host:?}\nTower {expected:?}\nIIS   {seen:?}"));
@@ -193,6 +195,7 @@ impl Side {
 }
 
 /// The files of one side's log. A line is written by a thread of its own, some time after its request.
+#[derive(Clone)]
 struct Log {
     folder: PathBuf,
     told: Arc<AtomicUsize>,

@@ -96,3 +96,16 @@ mod pool {
         }
     }
 }
+
+#[cfg(all(test, not(windows)))]
+mod elsewhere {
+    use super::*;
+
+    #[test]
+    fn without_a_thread_pool_the_driver_is_tokios_and_one_for_all() {
+        let dll = |server: usize| Dll::new(std::ptr::null_mut(), 0, std::ptr::without_provenance_mut(server));
+        let (first, second) = (of(dll(8)).expect("a driver"), of(dll(16)).expect("the same"));
+        assert!(Arc::ptr_eq(&first, &second));
+        assert_eq!(first.name(), "tokio");
+    }
+}

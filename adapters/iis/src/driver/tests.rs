@@ -95,6 +95,14 @@ fn completions_come_from_the_threads_of_the_server() {
 }
 
 #[test]
+fn one_server_has_one_driver() {
+    let first = super::of(dll()).expect("a driver");
+    let second = super::of(dll()).expect("the same");
+    assert!(Arc::ptr_eq(&first, &second));
+    assert_eq!(first.name(), "iis");
+}
+
+#[test]
 fn a_handle_that_the_server_refuses_says_so() {
     let driver: Arc<dyn Driver> = Arc::new(pool::over(dll()).expect("a driver"));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
