@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use bivalve::Module;
-use bivalve_iis_host::{Fault, IisHost};
+use bivalve_iis_host::{Fault, IisHost, IisHostBuilder};
 use bivalve_iis_sys::version;
 use gate::config::Config;
 use gate::modules::access_log::{AccessLog, LogWriter, ReceivedBytes};
@@ -115,7 +115,7 @@ fn hosts() -> Vec<IisHost> {
         builder().version(version::IIS_7_5),
         builder().version(version::IIS_7_0),
     ];
-    builders.into_iter().map(|builder| builder.build()).collect()
+    builders.into_iter().map(IisHostBuilder::build).collect()
 }
 
 fn asks() -> Vec<Ask> {
