@@ -235,7 +235,12 @@ impl Verdict {
 /// The test runner: its summary is what a reader and CI look for, so its output is never hidden.
 fn nextest(long: bool) -> Command {
     let run = Command::new("cargo nextest run --workspace --all-features --cargo-quiet");
-    if long { run.arg("--profile").arg("long").env("PROPTEST_CASES", "20000") } else { run }
+    if long {
+        let run = run.arg("--profile").arg("long");
+        run.env("PROPTEST_CASES", "20000").env("BIVALVE_LOAD_MIB", "1024")
+    } else {
+        run
+    }
 }
 
 /// Installs what the steps need; what could not be installed.
@@ -300,7 +305,11 @@ docs       not run         -
 
     #[test]
     fn long_runs_ask_proptest_for_many_cases() {
-        assert!(nextest(true).to_string().starts_with("PROPTEST_CASES=20000 cargo nextest run "));
+        assert!(
+            nextest(true)
+                .to_string()
+                .starts_with("PROPTEST_CASES=20000 BIVALVE_LOAD_MIB=1024 cargo nextest run ")
+        );
         assert!(!nextest(false).to_string().contains("PROPTEST_CASES"));
     }
 

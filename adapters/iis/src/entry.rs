@@ -351,10 +351,13 @@ impl Running {
             IisHost::of(cx).shared.choose_handler(module);
         }
         if replaces && !cx.response().headers_sent() {
-            // SAFETY: the notification has not been answered.
-            unsafe { outward::forget(cx) };
+            // Nothing stays of a response that IIS has, also of what nested events have made of it since.
+            let host = IisHost::of(cx);
+            // SAFETY: the response is alive while the notification has not been answered.
+            unsafe { IHttpResponse::clear(host.response()) };
+            host.mirror.forget_response();
         }
-        // SAFETY: as above.
+        // SAFETY: the notification has not been answered.
         let wait = unsafe { outward::push(cx, event.notification() == Notification::SendResponse) };
         // SAFETY: as above.
         unsafe { map_handler(self.object(), &self.record, event, provider) };

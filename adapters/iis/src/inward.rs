@@ -208,6 +208,14 @@ impl Mirror {
         self.chunks_seen = vec![(-1, 0, 0, 0)];
     }
 
+    /// IIS's response is an empty one now.
+    pub(crate) fn forget_response(&mut self) {
+        self.status = (0, 0);
+        self.response_headers = HeaderMap::new();
+        self.hidden = false;
+        self.chunks = Vec::new();
+    }
+
     /// What was written to the request is there now.
     ///
     /// # Safety

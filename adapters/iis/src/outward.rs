@@ -71,22 +71,6 @@ pub(crate) unsafe fn push(cx: &mut Context, in_send: bool) -> bool {
     !host.is_idle()
 }
 
-/// Before an error is written: nothing stays of a response that IIS has, also of what nested events have made of it since it
-/// was looked at.
-///
-/// # Safety
-///
-/// The call that has this context has not been answered, and no headers have left.
-pub(crate) unsafe fn forget(cx: &mut Context) {
-    let host = IisHost::of(cx);
-    // SAFETY: the response is alive while the call has not been answered.
-    unsafe { IHttpResponse::clear(host.response()) };
-    host.mirror.status = (0, 0);
-    host.mirror.response_headers = HeaderMap::new();
-    host.mirror.hidden = false;
-    host.mirror.chunks = Vec::new();
-}
-
 /// Writes the head, makes IIS forget its chunks where ours are others, and hands back those to be written.
 ///
 /// # Safety
