@@ -144,6 +144,11 @@ impl Context {
             return Err(Error::disconnected());
         }
         self.drain_send().await;
+        // It may have gone meanwhile; then an earlier part that did not leave has not reset the connection, and what followed
+        // would hide the hole.
+        if self.signal.is_gone() {
+            return Err(Error::disconnected());
+        }
         // Modules at SendResponse and an earlier send may have changed what there is to do.
         self.response().check_open()?;
         let foreign = self.is_foreign();
