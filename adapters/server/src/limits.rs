@@ -11,6 +11,9 @@
 /// | [`body_bytes`](Self::with_body_bytes) | 30,000,000 | 413 | IIS `maxAllowedContentLength` |
 ///
 /// The connection is closed after each of these answers.
+///
+/// Of a listener that encrypts, besides: a handshake that takes longer than
+/// [10 seconds](crate::TlsBuilder::handshake_timeout), a decision of this server's, is closed without an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     head_bytes: usize,

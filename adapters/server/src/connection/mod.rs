@@ -6,6 +6,7 @@ mod hyper;
 mod input;
 mod pace;
 mod pool;
+mod secure;
 mod serve;
 mod watchdog;
 mod wire;
@@ -13,6 +14,7 @@ mod wire;
 use std::time::Duration;
 
 pub(crate) use self::pool::Serving;
+pub(crate) use self::secure::serve as serve_encrypted;
 pub(crate) use self::serve::serve;
 
 /// How long a client is waited for.

@@ -43,7 +43,7 @@ pub(crate) async fn serve<T: Transport>(transport: T, connection: Arc<Connection
             }
         });
         if came.await != Some(true) {
-            return;
+            return lock(&wire).farewell();
         }
         let mut busy = Busy {
             wire: &wire,
@@ -254,11 +254,16 @@ impl<T: Transport> Busy<'_, '_, T> {
     /// Sends what is left and closes. What the client still sends is read for a while: if it were not, TCP would reset
     /// the connection, and the client might lose the response (RFC 9112 section 9.6).
     async fn close(&mut self, linger: bool) -> Next {
-        if self.flushed().await && linger {
+        if !self.flushed().await {
+            return Next::Closed;
+        }
+        if linger {
             let deadline = Instant::now() + LINGER;
             let Self { wire, sleep, .. } = self;
             let mut watchdog = Watchdog::new(sleep.as_mut());
             poll_fn(|task| first_of(lock(wire).poll_discard(task), &mut watchdog, deadline, task)).await;
+        } else {
+            lock(self.wire).farewell();
         }
         Next::Closed
     }

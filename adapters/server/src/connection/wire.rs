@@ -6,7 +6,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::task::{Context as Task, Poll, ready};
+use std::task::{Context as Task, Poll, Waker, ready};
 use std::time::Instant;
 
 use bivalve_core::{Completion, CompletionStatus, EntityChunk, ResponseHead, ResponsePart};
@@ -189,6 +189,17 @@ impl<T: Transport> Wire<T> {
     pub(super) fn push_out(&mut self, task: &mut Task<'_>) {
         if self.sending.is_none() || self.poll_sent(task).is_ready() {
             self.start();
+            if !T::EAGER {
+                let _ = self.poll_sent(task);
+            }
+        }
+    }
+
+    /// The connection ends here, and nothing is missing: where that is said in so many words (TLS's `close_notify`), it is,
+    /// as far as it leaves without waiting.
+    pub(super) fn farewell(&mut self) {
+        if !T::EAGER && self.sending.is_none() && !self.has_failed() {
+            let _ = self.transport.poll_shutdown(&mut Task::from_waker(Waker::noop()));
         }
     }
 

@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, mpsc};
 use super::admission::{Addresses, Admission};
 use super::listener::{Socket, Stream};
 use super::worker::Accepted;
+use crate::Tls;
 
 /// Where accepted connections go.
 pub(super) struct Acceptor {
@@ -28,7 +29,7 @@ pub(super) struct Queue {
 
 impl Acceptor {
     /// Accepts until it is dropped. An error of the system is reported and waited out: there is room again later.
-    pub(super) async fn accept(&self, socket: Socket) -> io::Result<()> {
+    pub(super) async fn accept(&self, socket: Socket, tls: Option<Tls>) -> io::Result<()> {
         let listening = Listening::new(socket)?;
         let mut pause = PAUSE;
         loop {
@@ -60,7 +61,7 @@ impl Acceptor {
             let admission = Admission { address, addresses, load, permit };
             let connection = stream.connection();
             // A worker that has gone drops the connection, and gives its place back.
-            let _ = worker.sender.send(Accepted { stream, connection, admission });
+            let _ = worker.sender.send(Accepted { stream, tls: tls.clone(), connection, admission });
         }
     }
 }

@@ -4,11 +4,14 @@ use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 
-use bivalve_core::{Connection, Resource};
+use bivalve_core::{Connection, ConnectionBuilder, Resource};
+
+use crate::{Tls, transport};
 
 /// A socket that listens.
 pub struct Listener {
     pub(super) socket: Socket,
+    pub(super) tls: Option<Tls>,
 }
 
 pub(super) enum Socket {
@@ -46,6 +49,13 @@ impl Listener {
         std::os::unix::net::UnixListener::bind(path).map(Self::from)
     }
 
+    /// Encrypts what is said here.
+    #[must_use]
+    pub fn tls(mut self, tls: &Tls) -> Self {
+        self.tls = Some(tls.clone());
+        self
+    }
+
     /// The TCP address; `None` for a path.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
@@ -73,14 +83,14 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 impl From<TcpListener> for Listener {
     fn from(listener: TcpListener) -> Self {
-        Self { socket: Socket::Tcp(listener) }
+        Self { socket: Socket::Tcp(listener), tls: None }
     }
 }
 
 #[cfg(unix)]
 impl From<std::os::unix::net::UnixListener> for Listener {
     fn from(listener: std::os::unix::net::UnixListener) -> Self {
-        Self { socket: Socket::Unix(listener) }
+        Self { socket: Socket::Unix(listener), tls: None }
     }
 }
 
@@ -99,7 +109,7 @@ pub(super) enum Stream {
 
 impl Stream {
     /// What modules are told of it.
-    pub(super) fn connection(&self) -> Connection {
+    pub(super) fn connection(&self) -> ConnectionBuilder {
         let known = Connection::builder();
         match self {
             Self::Tcp(stream) => {
@@ -107,16 +117,20 @@ impl Stream {
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(target: "bivalve::server", %error, "TCP_NODELAY");
                 }
-                let known =
-                    stream.peer_addr().into_iter().fold(known, bivalve_core::ConnectionBuilder::remote_addr);
-                stream
-                    .local_addr()
-                    .into_iter()
-                    .fold(known, bivalve_core::ConnectionBuilder::local_addr)
-                    .build()
+                let known = stream.peer_addr().into_iter().fold(known, ConnectionBuilder::remote_addr);
+                stream.local_addr().into_iter().fold(known, ConnectionBuilder::local_addr)
             }
             #[cfg(unix)]
-            Self::Unix(_) => known.build(),
+            Self::Unix(_) => known,
+        }
+    }
+
+    /// The stream for Tokio, on the worker that it belongs to. It does not block already.
+    pub(super) fn into_tokio(self) -> io::Result<transport::Socket> {
+        match self {
+            Self::Tcp(stream) => tokio::net::TcpStream::from_std(stream).map(transport::Socket::Tcp),
+            #[cfg(unix)]
+            Self::Unix(stream) => tokio::net::UnixStream::from_std(stream).map(transport::Socket::Unix),
         }
     }
 }

@@ -17,6 +17,7 @@ use super::admission::Addresses;
 use super::config::Server;
 use super::listener::Socket;
 use super::worker::{self, Started};
+use crate::Tls;
 use crate::connection::Serving;
 
 /// A server that runs. When it is dropped, everything is cut at once.
@@ -64,7 +65,7 @@ impl Running {
             addresses: Arc::new(Addresses::default()),
             per_address: server.per_address,
         };
-        let sockets = server.listeners.into_iter().map(|listener| listener.socket).collect();
+        let sockets = server.listeners.into_iter().map(|listener| (listener.socket, listener.tls)).collect();
         running.acceptor = Some(
             accept(acceptor, sockets, listens)
                 .map_err(|error| StartError::new("starting to accept", error))?,
@@ -118,7 +119,7 @@ impl fmt::Debug for Running {
 /// The thread that accepts.
 fn accept(
     acceptor: Acceptor,
-    sockets: Vec<Socket>,
+    sockets: Vec<(Socket, Option<Tls>)>,
     listens: oneshot::Receiver<()>,
 ) -> io::Result<thread::JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -126,10 +127,10 @@ fn accept(
     thread::Builder::new().name("bivalve-accept".into()).spawn(move || {
         runtime.block_on(async move {
             let mut accepting = JoinSet::new();
-            for socket in sockets {
+            for (socket, tls) in sockets {
                 let acceptor = Arc::clone(&acceptor);
                 accepting.spawn(async move {
-                    if let Err(error) = acceptor.accept(socket).await {
+                    if let Err(error) = acceptor.accept(socket, tls).await {
                         tracing::error!(target: "bivalve::server", %error, "a listener has failed");
                     }
                 });

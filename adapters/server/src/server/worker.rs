@@ -6,7 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
 
-use bivalve_core::{Connection, Driver};
+use bivalve_core::driver::LeasePool;
+use bivalve_core::{ConnectionBuilder, Driver};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -14,7 +15,8 @@ use tokio::time::Instant;
 use super::admission::Admission;
 use super::listener::Stream;
 use super::running::Stopped;
-use crate::connection::{Serving, serve};
+use crate::Tls;
+use crate::connection::{Serving, serve, serve_encrypted};
 use crate::transport::Driven;
 
 /// What a worker thread runs on: a current-thread Tokio runtime, with its I/O and timers enabled, and a completion driver
@@ -35,7 +37,8 @@ pub(super) type MakeRuntime = Arc<dyn Fn() -> io::Result<Box<dyn WorkerRuntime>>
 /// A connection on its way to a worker.
 pub(super) struct Accepted {
     pub(super) stream: Stream,
-    pub(super) connection: Connection,
+    pub(super) tls: Option<Tls>,
+    pub(super) connection: ConnectionBuilder,
     pub(super) admission: Admission,
 }
 
@@ -87,6 +90,7 @@ async fn work(
     mut connections: mpsc::UnboundedReceiver<Accepted>,
     mut stop: StopOrder,
 ) -> Stopped {
+    let carriers = Carriers { driver, leases: LeasePool::new(LEASE, KEPT_LEASES) };
     let mut tasks = JoinSet::new();
     let mut listening = true;
     loop {
@@ -95,7 +99,7 @@ async fn work(
             _ = stop.wait_for(Option::is_some) => break,
             accepted = connections.recv(), if listening => {
                 match accepted {
-                    Some(accepted) => begin(&mut tasks, driver, serving, accepted),
+                    Some(accepted) => begin(&mut tasks, &carriers, serving, accepted),
                     // Nobody accepts any more; when to stop is still to be said.
                     None => listening = false,
                 }
@@ -108,7 +112,7 @@ async fn work(
     // Accepted, and on its way when the order came.
     connections.close();
     while let Ok(accepted) = connections.try_recv() {
-        begin(&mut tasks, driver, serving, accepted);
+        begin(&mut tasks, &carriers, serving, accepted);
     }
     let mut deadline = stop.borrow().unwrap_or_else(Instant::now);
     while !tasks.is_empty() {
@@ -124,21 +128,40 @@ async fn work(
     stopped
 }
 
-fn begin(tasks: &mut JoinSet<()>, driver: &Arc<dyn Driver>, serving: &Arc<Serving>, accepted: Accepted) {
-    let Accepted { stream, connection, admission } = accepted;
-    match Driven::new(driver, stream) {
-        Ok(transport) => {
-            let (connection, serving) = (Arc::new(connection), Arc::clone(serving));
+fn begin(tasks: &mut JoinSet<()>, carriers: &Carriers<'_>, serving: &Arc<Serving>, accepted: Accepted) {
+    let Accepted { stream, tls, connection, admission } = accepted;
+    let serving = Arc::clone(serving);
+    let begun = match tls {
+        None => Driven::new(carriers.driver, stream).map(|transport| {
+            let connection = Arc::new(connection.build());
             tasks.spawn(async move {
                 serve(transport, connection, serving).await;
                 drop(admission);
-            });
-        }
-        Err(error) => {
-            tracing::warn!(target: "bivalve::server", %error, "the driver does not take a connection");
-        }
+            })
+        }),
+        Some(tls) => stream.into_tokio().map(|socket| {
+            let leases = Arc::clone(&carriers.leases);
+            tasks.spawn(async move {
+                serve_encrypted(socket, tls, connection, leases, serving).await;
+                drop(admission);
+            })
+        }),
+    };
+    if let Err(error) = begun {
+        tracing::warn!(target: "bivalve::server", %error, "a connection is not taken by the driver, or by Tokio");
     }
 }
+
+/// What carries the connections of a thread: the driver, or Tokio with these buffers below TLS.
+struct Carriers<'a> {
+    driver: &'a Arc<dyn Driver>,
+    leases: Arc<LeasePool>,
+}
+
+/// Bytes of a buffer for what is received through TLS: the most that one record holds (RFC 8446 section 5.1).
+const LEASE: usize = 16 * 1024;
+/// Unused ones that a thread keeps.
+const KEPT_LEASES: usize = 64;
 
 /// A connection whose task has panicked is closed; the others are not concerned.
 fn report(ended: Option<Result<(), tokio::task::JoinError>>) {

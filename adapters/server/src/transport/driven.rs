@@ -42,6 +42,8 @@ impl Driven {
 }
 
 impl Transport for Driven {
+    const EAGER: bool = true;
+
     fn poll_receive(&mut self, task: &mut Task<'_>) -> Poll<Option<io::Result<Piece>>> {
         if self.ended {
             return Poll::Ready(None);

@@ -2,6 +2,8 @@
 
 mod driven;
 mod prefixed;
+mod socket;
+mod streamed;
 
 use std::io;
 use std::task::{Context as Task, Poll};
@@ -12,13 +14,19 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(crate) use self::driven::Driven;
 pub(crate) use self::prefixed::Prefixed;
+pub(crate) use self::socket::Socket;
+pub(crate) use self::streamed::{Abort, Streamed};
 
 /// A connection's octets, both ways. One send at a time.
 pub(crate) trait Transport: Send + 'static {
+    /// Whether a send that was started goes on by itself. Where it does not, it goes on while somebody
+    /// [asks](Self::poll_send).
+    const EAGER: bool;
+
     /// The next octets. `None`: the client has finished; asked again, it says so again.
     fn poll_receive(&mut self, task: &mut Task<'_>) -> Poll<Option<io::Result<Piece>>>;
 
-    /// Starts to send. It goes on whether or not anybody asks.
+    /// Starts to send.
     fn start_send(&mut self, chunks: Vec<EntityChunk>);
 
     /// How the send ended, and its memory.

@@ -1,0 +1,57 @@
+//! The handshake of TLS, and what is spoken behind it.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use bivalve_core::ConnectionBuilder;
+use bivalve_core::driver::LeasePool;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::pool::Serving;
+use crate::tls::{self, Tls};
+use crate::transport::{Socket, Streamed};
+
+/// Serves a client that encrypts, until one side closes.
+pub(crate) async fn serve(
+    socket: Socket,
+    tls: Tls,
+    connection: ConnectionBuilder,
+    leases: Arc<LeasePool>,
+    serving: Arc<Serving>,
+) {
+    let Some(stream) = Box::pin(shake_hands(socket, &tls, &serving)).await else { return };
+    let (_, session) = stream.get_ref();
+    let certificate = session.peer_certificates().and_then(<[_]>::first);
+    let connection = match certificate {
+        Some(certificate) => connection.client_certificate(tls::client_certificate(certificate)),
+        None => connection,
+    };
+    let connection = Arc::new(connection.secure(true).build());
+    super::serve(Streamed::new(stream, leases), connection, serving).await;
+}
+
+/// `None`: it has failed, came to no end in time, or the server stops.
+async fn shake_hands(socket: Socket, tls: &Tls, serving: &Serving) -> Option<TlsStream<Socket>> {
+    let accept = TlsAcceptor::from(tls.config()).accept(socket);
+    let mut accept = pin!(tokio::time::timeout(tls.handshake_timeout(), accept));
+    let mut stopping = pin!(serving.stopping());
+    let shaken = poll_fn(|task| match accept.as_mut().poll(task) {
+        Poll::Pending if serving.is_stopping(stopping.as_mut(), task) => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+        Poll::Ready(shaken) => Poll::Ready(Some(shaken)),
+    });
+    match shaken.await? {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(error)) => {
+            tracing::debug!(target: "bivalve::server", %error, "the TLS handshake has failed");
+            None
+        }
+        Err(_) => {
+            tracing::debug!(target: "bivalve::server", "the TLS handshake has not come to its end in time");
+            None
+        }
+    }
+}
