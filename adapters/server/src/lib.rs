@@ -63,7 +63,11 @@
 //! # Not there yet
 //!
 //! HTTP/2, TLS in the kernel, revocation lists, PROXY protocol, sockets of systemd. `CONNECT` is answered with 501. A request for another protocol
-//! (WebSocket) goes to hyper, which ends the connection where the handler does not agree.
+//! (WebSocket) goes to hyper, which ends the connection where the handler does not agree. A connection that has changed its protocol
+//! counts among the connections until it closes; a stop waits for it until its deadline.
+//!
+//! A client that finishes its side while a handler waits for something other than the body counts as gone, as for hyper: the handler
+//! is cancelled. A response that is finished by then is sent.
 
 #![forbid(unsafe_code)]
 

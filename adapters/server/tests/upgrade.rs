@@ -3,14 +3,16 @@
 mod support;
 
 use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::routing::get;
 use bivalve_core::Pipeline;
 use bivalve_tower::ServiceHandler;
-use support::{DRIVERS, connect, exchange, read_to_end, start};
+use support::{DRIVERS, connect, exchange, read_to_end, server, start};
 
 fn pipeline() -> Arc<Pipeline> {
     async fn echo(mut socket: WebSocket) {
@@ -95,5 +97,54 @@ fn an_axum_router_is_served_with_its_errors() {
             .expect("it is read");
         let answer = read_to_end(stream);
         assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("HTTP/1.1 405"), "{driver}: {answer}");
+    }
+}
+
+/// A connection that speaks WebSocket by now.
+fn upgraded(address: SocketAddr) -> TcpStream {
+    let mut stream = connect(address);
+    stream.write_all(&[HANDSHAKE, HELLO].concat()).expect("it is read");
+    let mut answer = Vec::new();
+    while !answer.ends_with(HELLO_BACK) {
+        let mut octet = [0];
+        stream.read_exact(&mut octet).expect("an answer");
+        answer.extend_from_slice(&octet);
+    }
+    stream
+}
+
+#[test]
+fn a_websocket_keeps_its_place_until_it_ends() {
+    for driver in DRIVERS {
+        let server = server(driver, &pipeline()).connections(1).start().expect("it starts");
+        let socket = upgraded(server.addresses()[0]);
+        let mut other = connect(server.addresses()[0]);
+        let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        other.write_all(request).expect("the system takes it");
+        other.set_read_timeout(Some(Duration::from_millis(300))).expect("a socket");
+        assert!(other.read(&mut [0]).is_err(), "{driver}: two connections where one has room");
+        drop(socket);
+        other.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket");
+        assert!(read_to_end(other).ends_with("Hello World!"), "{driver}");
+    }
+}
+
+#[tokio::test]
+async fn a_websocket_that_a_stop_cuts_is_counted() {
+    for driver in DRIVERS {
+        let server = start(driver, &pipeline());
+        let mut socket = upgraded(server.addresses()[0]);
+        let stopping = tokio::spawn(server.stop(Duration::from_millis(1500)));
+        // Until then it goes on.
+        socket.write_all(HELLO).expect("it is read");
+        let frame = tokio::task::spawn_blocking(move || {
+            let mut frame = [0; HELLO_BACK.len()];
+            socket.read_exact(&mut frame).map(|()| (frame, socket))
+        });
+        let (frame, socket) = frame.await.expect("no panic").expect("a frame");
+        assert_eq!(frame, HELLO_BACK, "{driver}");
+        let stopped = stopping.await.expect("no panic");
+        assert_eq!((stopped.connections, stopped.requests), (1, 0), "{driver}");
+        drop(socket);
     }
 }

@@ -1,6 +1,7 @@
 //! One connection, from its first octet to its last.
 
 mod body;
+mod exchange;
 mod host;
 mod hyper;
 mod input;
@@ -13,9 +14,11 @@ mod wire;
 
 use std::time::Duration;
 
+pub(crate) use self::pace::Pace;
 pub(crate) use self::pool::Serving;
 pub(crate) use self::secure::serve as serve_encrypted;
 pub(crate) use self::serve::serve;
+pub(crate) use self::watchdog::Watchdog;
 
 /// How long a client is waited for.
 #[derive(Clone, Copy, Debug)]

@@ -14,8 +14,8 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use super::Timeouts;
+use super::exchange::Memory;
 use super::host::{Carrier, ServerHost};
-use super::wire::Memory;
 use crate::Limits;
 
 /// The pipeline, contexts of requests that are over, and bounds.

@@ -52,8 +52,11 @@ pub(crate) async fn serve<T: Transport>(transport: T, connection: Arc<Connection
             sleep: sleep.as_mut(),
             stopping: stopping.as_mut(),
             head: None,
+            cut: true,
         };
-        match Box::pin(busy.requests()).await {
+        let next = Box::pin(busy.requests()).await;
+        drop(busy);
+        match next {
             Next::Closed => return,
             Next::Idle => {}
             Next::Upgrade(head) => return Box::pin(upgrade(head, wire, connection, &serving)).await,
@@ -82,13 +85,18 @@ async fn upgrade<T: Transport>(
     let Some(wire) = Arc::into_inner(wire) else { return };
     let transport = wire.into_inner().unwrap_or_else(PoisonError::into_inner).into_transport();
     match transport.into_stream() {
-        Ok(stream) => hyper::serve(Prefixed::new(prefix.freeze(), stream), connection, serving).await,
+        Ok(stream) => {
+            let (stream, closed) = Prefixed::new(prefix.freeze(), stream, serving.timeouts);
+            hyper::serve(stream, connection, serving).await;
+            // Whoever has it now: until it closes, it has its place among the connections, and a stop waits for it.
+            let _ = closed.await;
+        }
         Err(error) => tracing::warn!(target: "bivalve::server", %error, "cannot change the protocol"),
     }
 }
 
 /// A connection on which requests come.
-struct Busy<'a, 's, T> {
+struct Busy<'a, 's, T: Transport> {
     wire: &'a Arc<Mutex<Wire<T>>>,
     connection: &'a Arc<Connection>,
     serving: &'a Arc<Serving>,
@@ -96,10 +104,27 @@ struct Busy<'a, 's, T> {
     stopping: Pin<&'a mut Notified<'s>>,
     /// When the head that is coming began to come.
     head: Option<Instant>,
+    /// Dropped in the middle, unless it says otherwise: by a panic, or because the server's time is over.
+    cut: bool,
+}
+
+impl<T: Transport> Drop for Busy<'_, '_, T> {
+    fn drop(&mut self) {
+        let mut wire = lock(self.wire);
+        if self.cut && wire.is_unfinished() {
+            wire.reset_transport();
+        }
+    }
 }
 
 impl<T: Transport> Busy<'_, '_, T> {
     async fn requests(&mut self) -> Next {
+        let next = self.until_none_comes().await;
+        self.cut = false;
+        next
+    }
+
+    async fn until_none_comes(&mut self) -> Next {
         let carrier: Arc<dyn Carrier> = Arc::clone(self.wire) as Arc<dyn Carrier>;
         let mut in_a_row = 0_u32;
         loop {
@@ -109,10 +134,13 @@ impl<T: Transport> Busy<'_, '_, T> {
                     self.head = None;
                     head
                 }
-                Ok(Some(wire::Next::Upgrade(head))) => return Next::Upgrade(head),
+                Ok(Some(wire::Next::Upgrade(head))) if self.flushed().await => return Next::Upgrade(head),
+                Ok(Some(wire::Next::Upgrade(_))) => return self.abort(),
                 Ok(None) => match self.more().await {
                     Came::More => continue,
-                    Came::Nothing => return Next::Idle,
+                    // Who still takes a response is not idle.
+                    Came::Nothing if self.flushed().await => return Next::Idle,
+                    Came::Nothing | Came::Stalled => return self.abort(),
                     Came::End => return self.close(false).await,
                     Came::TooLate => {
                         lock(self.wire).answer(TIMEOUT);
@@ -133,8 +161,7 @@ impl<T: Transport> Busy<'_, '_, T> {
                 After::Abort => {
                     // Responses before this one are whole, and leave.
                     let _ = self.flushed().await;
-                    lock(self.wire).reset_transport();
-                    return Next::Closed;
+                    return self.abort();
                 }
             }
             in_a_row += 1;
@@ -142,7 +169,7 @@ impl<T: Transport> Busy<'_, '_, T> {
                 tokio::task::yield_now().await;
             }
             if lock(self.wire).unsent() > BATCH && !self.flushed().await {
-                return Next::Closed;
+                return self.abort();
             }
         }
     }
@@ -194,22 +221,26 @@ impl<T: Transport> Busy<'_, '_, T> {
             false => now + RESTLESS.min(serving.timeouts.idle),
         };
         let mut watchdog = Watchdog::new(sleep.as_mut());
-        let came = poll_fn(|task| {
+        poll_fn(|task| {
             let mut wire = lock(wire);
             wire.push_out(task);
             match wire.poll_more(task) {
+                Poll::Ready(true) => return Poll::Ready(Came::More),
+                Poll::Ready(false) => return Poll::Ready(Came::End),
                 Poll::Pending if !begun && serving.is_stopping(stopping.as_mut(), task) => {
-                    Poll::Ready(Some(false))
+                    return Poll::Ready(Came::End);
                 }
-                more => first_of(more, &mut watchdog, deadline, task),
+                Poll::Pending => {}
             }
-        });
-        match came.await {
-            Some(true) => Came::More,
-            Some(false) => Came::End,
-            None if begun => Came::TooLate,
-            None => Came::Nothing,
-        }
+            let stalled = wire.send_deadline(&serving.timeouts).filter(|stalled| *stalled < deadline);
+            let passed = watchdog.poll_passed(stalled.unwrap_or(deadline), task);
+            passed.map(|()| match (stalled, begun) {
+                (Some(_), _) => Came::Stalled,
+                (None, true) => Came::TooLate,
+                (None, false) => Came::Nothing,
+            })
+        })
+        .await
     }
 
     /// Reads what is left of a body that nobody wanted, if it is short.
@@ -251,11 +282,17 @@ impl<T: Transport> Busy<'_, '_, T> {
         .await
     }
 
+    /// Closes in a way that tells the client that something is missing.
+    fn abort(&mut self) -> Next {
+        lock(self.wire).reset_transport();
+        Next::Closed
+    }
+
     /// Sends what is left and closes. What the client still sends is read for a while: if it were not, TCP would reset
     /// the connection, and the client might lose the response (RFC 9112 section 9.6).
     async fn close(&mut self, linger: bool) -> Next {
         if !self.flushed().await {
-            return Next::Closed;
+            return self.abort();
         }
         if linger {
             let deadline = Instant::now() + LINGER;
@@ -274,6 +311,8 @@ enum Came {
     End,
     More,
     Nothing,
+    /// The client does not take what is sent.
+    Stalled,
     TooLate,
 }
 

@@ -7,17 +7,17 @@ use std::time::Instant;
 use tokio::time::Sleep;
 
 /// Tells when a deadline has passed that may change between two looks.
-pub(super) struct Watchdog<'a> {
+pub(crate) struct Watchdog<'a> {
     sleep: Pin<&'a mut Sleep>,
 }
 
 impl<'a> Watchdog<'a> {
-    pub(super) fn new(sleep: Pin<&'a mut Sleep>) -> Self {
+    pub(crate) fn new(sleep: Pin<&'a mut Sleep>) -> Self {
         Self { sleep }
     }
 
     /// `Ready` once the deadline has passed; wakes the task then at the latest, and perhaps before.
-    pub(super) fn poll_passed(&mut self, deadline: Instant, task: &mut Task<'_>) -> Poll<()> {
+    pub(crate) fn poll_passed(&mut self, deadline: Instant, task: &mut Task<'_>) -> Poll<()> {
         if self.sleep.deadline().into_std() > deadline {
             self.sleep.as_mut().reset(deadline.into());
         }

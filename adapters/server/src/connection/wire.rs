@@ -15,6 +15,7 @@ use http::header::{self, HeaderMap};
 use http::{HeaderValue, StatusCode};
 
 use super::body::{Body, Part};
+use super::exchange::{Exchange, Memory};
 use super::input::Input;
 use super::pace::Pace;
 use super::pool::Serving;
@@ -43,45 +44,6 @@ pub(super) struct Wire<T> {
     received: Pace,
     sent: Pace,
     exchange: Exchange,
-}
-
-/// The request that is being served, and its response.
-#[derive(Debug)]
-struct Exchange {
-    asked: Option<Asked>,
-    body: Body,
-    /// The client waits for a word before it sends the body.
-    owes_continue: bool,
-    /// What was wrong with the body: the client is told, unless a response has begun.
-    reject: Option<Reject>,
-    encoder: Option<Encoder>,
-    /// Octets of body in the part that is being sent.
-    part: usize,
-    ended: bool,
-    /// The response cannot be finished.
-    reset: bool,
-    reading: bool,
-    memory: Memory,
-}
-
-/// Maps and lists that have been emptied.
-pub(super) type Memory = (HeaderMap, Vec<EntityChunk>);
-
-impl Default for Exchange {
-    fn default() -> Self {
-        Self {
-            asked: None,
-            body: Body::Read,
-            owes_continue: false,
-            reject: None,
-            encoder: None,
-            part: 0,
-            ended: false,
-            reset: false,
-            reading: false,
-            memory: Memory::default(),
-        }
-    }
 }
 
 /// What a head asks for.
@@ -152,7 +114,10 @@ impl<T: Transport> Wire<T> {
             ..Exchange::default()
         };
         self.received = Pace::default();
-        self.sent = Pace::default();
+        // Who does not take the last response gets no more time by asking again.
+        if !self.sent.is_waiting() {
+            self.sent = Pace::default();
+        }
         Ok(Some(Next::Request(head)))
     }
 
@@ -168,7 +133,7 @@ impl<T: Transport> Wire<T> {
         }
         match ready!(self.transport.poll_receive(task)) {
             Some(Ok(piece)) => {
-                self.received.moved(piece.len() as u64);
+                self.received.moved(piece.len() as u64, self.serving.timeouts.octets_per_second);
                 self.input.push(piece);
                 Poll::Ready(true)
             }
@@ -187,10 +152,11 @@ impl<T: Transport> Wire<T> {
 
     /// Hands what is to be sent to the transport, without waiting for it, if none is under way.
     pub(super) fn push_out(&mut self, task: &mut Task<'_>) {
-        if self.sending.is_none() || self.poll_sent(task).is_ready() {
+        while self.poll_sent(task).is_ready() && !self.output.is_empty() {
             self.start();
-            if !T::EAGER {
-                let _ = self.poll_sent(task);
+            if T::EAGER && self.output.is_empty() {
+                // Nothing waits for its end, and nobody needs to be woken by it.
+                return;
             }
         }
     }
@@ -232,13 +198,22 @@ impl<T: Transport> Wire<T> {
     /// Throws away what the client still sends. `Ready` when it has finished.
     pub(super) fn poll_discard(&mut self, task: &mut Task<'_>) -> Poll<()> {
         ready!(self.transport.poll_shutdown(task));
-        loop {
+        for _ in 0..DISCARDED {
             let rest = self.input.octets().len();
             self.input.skip(rest);
             if !ready!(self.poll_more(task)) {
                 return Poll::Ready(());
             }
         }
+        // Who sends faster than this is no reason to look at no deadline.
+        task.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Whether the client has not got all of a response that has begun.
+    pub(super) fn is_unfinished(&self) -> bool {
+        let begun = self.exchange.encoder.is_some() && (!self.exchange.ended || self.exchange.reset);
+        begun || self.sending.is_some() || !self.output.is_empty()
     }
 
     /// From here on, closing tells the client that something is missing.
@@ -267,6 +242,8 @@ impl<T: Transport> Wire<T> {
         if self.ended || self.has_failed() {
             return Poll::Ready(());
         }
+        // While the handler works on something else, others need the buffer.
+        self.input.gather();
         // Who reads will hear of it. And what is here already is a request behind this one, or a body that nobody reads: then
         // the client has to wait, and whether it is there is not seen.
         if self.exchange.reading || self.input.octets().len() >= READ_AHEAD {
@@ -286,11 +263,15 @@ impl<T: Transport> Wire<T> {
     /// When the client has been waited for too long.
     pub(super) fn deadline(&self, timeouts: &super::Timeouts) -> Option<Instant> {
         let (grace, rate) = (timeouts.stall, timeouts.octets_per_second);
-        let (received, sent) = (self.received.deadline(grace, rate), self.sent.deadline(grace, rate));
-        match (received, sent) {
+        match (self.received.deadline(grace, rate, 0), self.send_deadline(timeouts)) {
             (Some(received), Some(sent)) => Some(received.min(sent)),
             (received, sent) => received.or(sent),
         }
+    }
+
+    /// When the client has been waited for too long to take what is sent.
+    pub(super) fn send_deadline(&self, timeouts: &super::Timeouts) -> Option<Instant> {
+        self.sent.deadline(timeouts.stall, timeouts.octets_per_second, self.sending.unwrap_or_default())
     }
 
     /// The client takes or gives nothing: no more of it.
@@ -333,12 +314,13 @@ impl<T: Transport> Wire<T> {
             if std::mem::take(&mut self.exchange.owes_continue) && self.exchange.encoder.is_none() {
                 self.output.text().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
             }
-            ready!(self.poll_flush(task));
-            if self.poll_more(task).is_pending() {
+            // Not waited for: a client may take nothing before it has sent all.
+            self.push_out(task);
+            if !self.has_failed() && self.poll_more(task).is_pending() {
                 self.received.wait();
                 return Poll::Pending;
             }
-            if self.ended {
+            if self.ended || self.has_failed() {
                 self.exchange.body = Body::Broken;
                 self.exchange.reject.get_or_insert(CUT_OFF);
                 return Poll::Ready(Err(CompletionStatus::CONNECTION_ABORTED));
@@ -440,8 +422,10 @@ impl<T: Transport> Wire<T> {
 
     fn start(&mut self) {
         if !self.output.is_empty() {
-            self.sending = Some(self.output.len());
-            self.transport.start_send(self.output.take());
+            let all = self.output.len();
+            let piece = self.output.take(PIECE);
+            self.sending = Some(all - self.output.len());
+            self.transport.start_send(piece);
         }
     }
 
@@ -450,10 +434,12 @@ impl<T: Transport> Wire<T> {
         let Some(octets) = self.sending else { return Poll::Ready(()) };
         let Poll::Ready((status, memory)) = self.transport.poll_send(task) else {
             self.sent.wait();
+            // Others need the buffer meanwhile.
+            self.input.gather();
             return Poll::Pending;
         };
         self.sending = None;
-        self.sent.moved(octets);
+        self.sent.moved(octets, self.serving.timeouts.octets_per_second);
         self.output.reuse(memory);
         if !status.is_success() {
             self.failed.get_or_insert(status);
@@ -472,6 +458,12 @@ fn note(error: &io::Error) {
 }
 
 const CUT_OFF: Reject = Reject::bad("the body ends before its length (RFC 9112 section 8)");
+
+/// Octets that are sent at once: how much of them the client has taken is seen at their end only.
+const PIECE: u64 = 128 * 1024;
+
+/// Pieces that are thrown away before others get a turn.
+const DISCARDED: u32 = 16;
 
 /// Octets that are received while nobody reads them: enough for a few requests that wait for their turn.
 const READ_AHEAD: usize = 16 * 1024;

@@ -1,7 +1,9 @@
 //! What is about to be sent: text of heads and small bodies in one piece of memory, large bodies and files beside it.
 
-use bivalve_core::EntityChunk;
-use bytes::BytesMut;
+use std::sync::Arc;
+
+use bivalve_core::{EntityChunk, FileRange};
+use bytes::{Bytes, BytesMut};
 
 use super::arena;
 
@@ -44,14 +46,29 @@ impl Output {
         self.chunked + self.text.len() as u64
     }
 
-    /// All of it, for the transport.
-    pub(crate) fn take(&mut self) -> Vec<EntityChunk> {
+    /// All of it, or its first `most` bytes, for the transport.
+    pub(crate) fn take(&mut self, most: u64) -> Vec<EntityChunk> {
         self.seal();
         if self.text.capacity() > 0 {
             arena::give_back(std::mem::take(&mut self.text));
         }
-        self.chunked = 0;
-        std::mem::take(&mut self.chunks)
+        if self.chunked <= most {
+            self.chunked = 0;
+            return std::mem::take(&mut self.chunks);
+        }
+        let (mut whole, mut left) = (0, most);
+        while let Some(rest) = self.chunks.get(whole).and_then(|chunk| left.checked_sub(chunk.len())) {
+            left = rest;
+            whole += 1;
+        }
+        let mut first: Vec<_> = self.chunks.drain(..whole).collect();
+        if left > 0
+            && let Some(chunk) = self.chunks.first_mut()
+        {
+            first.push(split(chunk, left));
+        }
+        self.chunked -= first.iter().map(EntityChunk::len).sum::<u64>();
+        first
     }
 
     /// The memory of what has been sent, for what comes next.
@@ -64,7 +81,7 @@ impl Output {
 
     /// Forgets what has not been sent.
     pub(crate) fn clear(&mut self) {
-        drop(self.take());
+        drop(self.take(u64::MAX));
     }
 
     fn seal(&mut self) {
@@ -77,7 +94,7 @@ impl Output {
 
     #[cfg(test)]
     pub(crate) fn take_text(&mut self) -> String {
-        let chunks = self.take();
+        let chunks = self.take(u64::MAX);
         chunks
             .iter()
             .map(|chunk| match chunk {
@@ -88,7 +105,67 @@ impl Output {
     }
 }
 
+/// Takes the first bytes off a chunk that has more; all of a kind that is not known here.
+fn split(chunk: &mut EntityChunk, at: u64) -> EntityChunk {
+    match chunk {
+        EntityChunk::Bytes(bytes) => {
+            let at = usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+            EntityChunk::Bytes(bytes.split_to(at))
+        }
+        EntityChunk::File(range) => {
+            let (offset, len) = (range.offset(), range.len());
+            let first = FileRange::new(Arc::clone(range.file()), offset, at);
+            *range = FileRange::new(Arc::clone(range.file()), offset + at, len - at);
+            EntityChunk::File(first)
+        }
+        other => std::mem::replace(other, EntityChunk::Bytes(Bytes::new())),
+    }
+}
+
 /// Up to here a copy is cheaper than another element of a vectored send.
 const SMALL: usize = 4096;
 /// Elements whose memory is kept between two sends.
 const SPARE: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_in_parts_is_what_was_pushed() {
+        let body: Vec<u8> = (0..20_000_u32).map(|at| at.to_le_bytes()[0]).collect();
+        for most in [1, 100, 4097, 5000, 9999, 10_000, 30_000] {
+            let mut out = Output::default();
+            out.text().extend_from_slice(b"head");
+            out.push(EntityChunk::from(body[..5000].to_vec()));
+            out.push(EntityChunk::from(body[5000..].to_vec()));
+            out.text().extend_from_slice(b"next");
+            let mut sent = Vec::new();
+            while !out.is_empty() {
+                let (before, part) = (out.len(), out.take(most));
+                let length: u64 = part.iter().map(EntityChunk::len).sum();
+                assert_eq!((length, out.len()), (before.min(most), before - length));
+                for chunk in part {
+                    let EntityChunk::Bytes(bytes) = chunk else { panic!("no file was pushed") };
+                    sent.extend_from_slice(&bytes);
+                }
+            }
+            assert_eq!(sent, [b"head", &body[..], b"next"].concat(), "{most}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_taken_in_ranges_without_gaps() {
+        let file = Arc::new(std::fs::File::open(std::env::current_exe().expect("a path")).expect("a file"));
+        let mut out = Output::default();
+        out.push(EntityChunk::File(FileRange::new(file, 7, 25)));
+        let mut ranges = Vec::new();
+        while !out.is_empty() {
+            for chunk in out.take(10) {
+                let EntityChunk::File(range) = chunk else { panic!("only a file was pushed") };
+                ranges.push((range.offset(), range.len()));
+            }
+        }
+        assert_eq!(ranges, [(7, 10), (17, 10), (27, 5)]);
+    }
+}

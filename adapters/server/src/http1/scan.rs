@@ -37,6 +37,8 @@ impl Scanner {
     pub(crate) fn scan(&mut self, bytes: &[u8], limits: &Limits) -> Result<Scan, Reject> {
         while let Some(found) = bytes.get(self.at..).and_then(|rest| rest.iter().position(|b| *b == b'\n')) {
             let newline = self.at + found;
+            // As if the octets had come one by one: what is beyond the limit is not looked at.
+            self.within(newline + 1, limits)?;
             // RFC 9112 section 2.2 lets a recipient take a bare LF for a line end. Not all do, and smuggling lives on that.
             let Some(end) = newline.checked_sub(1).filter(|end| *end >= self.line && bytes[*end] == b'\r')
             else {
@@ -46,16 +48,13 @@ impl Scanner {
             if end > self.line {
                 if self.lines == 0 {
                     self.check_start(bytes)?;
-                    self.within(self.at, limits)?;
                 }
                 self.lines += 1;
                 if self.lines > limits.headers() + 1 {
                     return Err(TOO_MANY_HEADERS);
                 }
             } else if self.lines > 0 {
-                return self
-                    .within(self.at, limits)
-                    .map(|()| Scan::Complete { start: self.start, end: self.at });
+                return Ok(Scan::Complete { start: self.start, end: self.at });
             } else if self.start == 0 {
                 // One empty line before a request is ignored: RFC 9112 section 2.2.
                 self.start = self.at;
@@ -136,6 +135,16 @@ mod tests {
                 let refused = scan_in(pieces, head).expect_err("it is refused");
                 assert_eq!(refused.status.as_u16(), status, "{head:?}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_beyond_the_limit_is_not_looked_at_however_it_is_cut() {
+        let mut head = b"GET / HTTP/1.1\r\na: ".to_vec();
+        head.resize(Limits::default().head_bytes() + 10, b'a');
+        head.push(b'\n');
+        for pieces in [1, 4096, head.len()] {
+            assert_eq!(scan_in(pieces, &head), Err(HEAD_TOO_LARGE), "{pieces}");
         }
     }
 

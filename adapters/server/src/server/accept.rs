@@ -1,9 +1,12 @@
 //! Accepts connections and gives each to the worker that has the fewest.
 
+use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context as Task, Poll, ready};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
@@ -29,13 +32,27 @@ pub(super) struct Queue {
 
 impl Acceptor {
     /// Accepts until it is dropped. An error of the system is reported and waited out: there is room again later.
-    pub(super) async fn accept(&self, socket: Socket, tls: Option<Tls>) -> io::Result<()> {
-        let listening = Listening::new(socket)?;
+    pub(super) async fn accept(&self, sockets: Vec<(Socket, Option<Tls>)>) -> io::Result<Infallible> {
+        let listening = sockets
+            .into_iter()
+            .map(|(socket, tls)| Ok((Listening::new(socket)?, tls)))
+            .collect::<io::Result<Vec<_>>>()?;
         let mut pause = PAUSE;
+        let mut turn = 0;
         loop {
-            // Room first: who finds none stays in the system's queue instead of holding a descriptor here.
+            // Room first: who finds none stays in the system's queue instead of holding a descriptor here. It is of all
+            // listeners: one that nobody connects to keeps none from the others.
             let permit = Arc::clone(&self.room).acquire_owned().await.ok();
-            let (stream, address) = match listening.accept().await {
+            turn += 1;
+            let accepted = poll_fn(|task| {
+                let (late, early) = listening.split_at(turn % listening.len().max(1));
+                let mut accepted = early.iter().chain(late).map(|(listening, tls)| {
+                    let accepted = listening.poll_accept(task);
+                    accepted.map_ok(|(stream, address)| (stream, address, tls))
+                });
+                accepted.find(Poll::is_ready).unwrap_or(Poll::Pending)
+            });
+            let (stream, address, tls) = match accepted.await {
                 Ok(accepted) => accepted,
                 Err(error) if is_of_one_connection(&error) => continue,
                 Err(error) => {
@@ -52,8 +69,12 @@ impl Acceptor {
                 tracing::debug!(target: "bivalve::server", %address, "too many connections of one address");
                 continue;
             }
-            let Some(worker) = self.workers.iter().min_by_key(|worker| worker.load.load(Ordering::Relaxed))
-            else {
+            // One that has died would have the fewest for ever.
+            let alive = self.workers.iter().filter(|worker| !worker.sender.is_closed());
+            let Some(worker) = alive.min_by_key(|worker| worker.load.load(Ordering::Relaxed)) else {
+                if let Some(address) = address {
+                    self.addresses.leave(address);
+                }
                 return Err(io::Error::other("there is no worker"));
             };
             worker.load.fetch_add(1, Ordering::Relaxed);
@@ -88,18 +109,18 @@ impl Listening {
         }
     }
 
-    async fn accept(&self) -> io::Result<(Stream, Option<IpAddr>)> {
-        match self {
-            Self::Tcp(listener) => {
-                let (stream, peer) = listener.accept().await?;
-                Ok((Stream::Tcp(stream.into_std()?), Some(peer.ip())))
-            }
+    fn poll_accept(&self, task: &mut Task<'_>) -> Poll<io::Result<(Stream, Option<IpAddr>)>> {
+        Poll::Ready(match self {
+            Self::Tcp(listener) => ready!(listener.poll_accept(task)).and_then(|(stream, peer)| {
+                let stream = stream.into_std()?;
+                Ok((Stream::Tcp(stream), Some(peer.ip())))
+            }),
             #[cfg(unix)]
-            Self::Unix(listener) => {
-                let (stream, _) = listener.accept().await?;
-                Ok((Stream::Unix(stream.into_std()?), None))
-            }
-        }
+            Self::Unix(listener) => ready!(listener.poll_accept(task)).and_then(|(stream, _)| {
+                let stream = stream.into_std()?;
+                Ok((Stream::Unix(stream), None))
+            }),
+        })
     }
 }
 

@@ -25,7 +25,7 @@ impl Addresses {
         admitted
     }
 
-    fn leave(&self, address: IpAddr) {
+    pub(super) fn leave(&self, address: IpAddr) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let address = network(address);
         if let Some(count) = open.get_mut(&address) {

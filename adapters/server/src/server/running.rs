@@ -9,7 +9,6 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::accept::{Acceptor, Queue};
@@ -123,20 +122,16 @@ fn accept(
     listens: oneshot::Receiver<()>,
 ) -> io::Result<thread::JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let acceptor = Arc::new(acceptor);
     thread::Builder::new().name("bivalve-accept".into()).spawn(move || {
         runtime.block_on(async move {
-            let mut accepting = JoinSet::new();
-            for (socket, tls) in sockets {
-                let acceptor = Arc::clone(&acceptor);
-                accepting.spawn(async move {
-                    if let Err(error) = acceptor.accept(socket, tls).await {
-                        tracing::error!(target: "bivalve::server", %error, "a listener has failed");
-                    }
-                });
+            tokio::select! {
+                failed = acceptor.accept(sockets) => {
+                    let Err(error) = failed;
+                    tracing::error!(target: "bivalve::server", %error, "nothing is accepted any more");
+                }
+                // An error: the server is gone.
+                _ = listens => {}
             }
-            // An error: the server is gone.
-            let _ = listens.await;
         });
     })
 }
