@@ -7,7 +7,9 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bivalve_core::{Context, Flow, Handler, Outcome, Pipeline};
+use bivalve_core::{
+    Context, Flow, Handler, Module, Notification, OnDisconnect, Outcome, Pipeline, Registration,
+};
 use bivalve_server::{Listener, Server};
 use bytes::Bytes;
 use support::{DRIVERS, connect, exchange, read_to_end, server, start};
@@ -34,18 +36,33 @@ impl Handler for Answers {
                 cx.flush().await?;
                 std::future::pending().await
             }),
-            "/read" => Outcome::pending(async move {
-                while !cx.read_entity(usize::MAX).await?.is_empty() {}
-                Ok(Flow::Continue)
-            }),
             _ => Outcome::Ready(cx.response_mut().write("Hello World!").map(|()| Flow::Continue)),
         }
     }
 }
 
+/// Reads the body whatever becomes of the client: a disconnect does not cancel it.
+struct Reads;
+
+impl Module for Reads {
+    fn registration(&self) -> Registration {
+        Registration::new().on(Notification::BeginRequest).on_disconnect(OnDisconnect::Finish)
+    }
+
+    fn on_begin_request<'a>(&'a self, cx: &'a mut Context) -> Outcome<'a> {
+        if cx.request().url().path() != "/read" {
+            return Outcome::CONTINUE;
+        }
+        Outcome::pending(async move {
+            while !cx.read_entity(usize::MAX).await?.is_empty() {}
+            Ok(Flow::Continue)
+        })
+    }
+}
+
 fn pipeline() -> Arc<Pipeline> {
     let handler = Answers(Bytes::from(vec![b'x'; LARGE]));
-    Pipeline::builder().handler(handler).build().expect("it builds")
+    Pipeline::builder().module("reads", Reads).handler(handler).build().expect("it builds")
 }
 
 /// A connection whose own system holds little of what it has not read.
@@ -112,6 +129,17 @@ fn a_client_that_finishes_its_side_during_a_download_gets_all_of_it() {
         stream.shutdown(Shutdown::Write).expect("a socket");
         let came = read_slowly(stream, Duration::ZERO);
         assert!(came.is_some_and(|came| came > LARGE), "{driver}: {came:?}");
+    }
+}
+
+#[test]
+fn a_client_that_finishes_its_side_while_a_handler_waits_counts_as_gone() {
+    for driver in DRIVERS {
+        let server = start(driver, &pipeline());
+        let mut stream = connect(server.addresses()[0]);
+        stream.write_all(b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n").expect("it is read");
+        stream.shutdown(Shutdown::Write).expect("a socket");
+        assert!(read_to_end(stream).ends_with("<reset>"), "{driver}");
     }
 }
 

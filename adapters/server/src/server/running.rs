@@ -19,7 +19,8 @@ use super::worker::{self, Started};
 use crate::Tls;
 use crate::connection::Serving;
 
-/// A server that runs. When it is dropped, everything is cut at once.
+/// A server that runs. When it is dropped, everything is cut at once, and its threads are waited for: that blocks, so
+/// asynchronous code calls [`stop`](Self::stop) instead.
 pub struct Running {
     addresses: Vec<SocketAddr>,
     workers: Vec<Started>,
@@ -79,7 +80,8 @@ impl Running {
     }
 
     /// Stops: listens no more, closes idle connections, lets the others finish their request, and after `deadline` cuts
-    /// them.
+    /// them. Work that a handler has given to threads that may block is not waited for: it goes on, and keeps the worker's
+    /// runtime until it ends.
     ///
     /// # Cancel safety
     ///
@@ -94,6 +96,9 @@ impl Running {
             stopped.connections += worker.connections;
             stopped.requests += worker.requests;
         }
+        // Joined, a thread would be waited for as long as work that blocks keeps its runtime, and here that would block who
+        // awaits this.
+        self.workers.clear();
         stopped
     }
 }
