@@ -9,8 +9,14 @@
 /// | [`url_bytes`](Self::with_url_bytes) | 4,096 | 404, sub-status 14 | IIS `maxUrl` |
 /// | [`query_bytes`](Self::with_query_bytes) | 2,048 | 404, sub-status 15 | IIS `maxQueryString` |
 /// | [`body_bytes`](Self::with_body_bytes) | 30,000,000 | 413 | IIS `maxAllowedContentLength` |
+/// | [`http2_streams`](Self::with_http2_streams) | 200 | HTTP/2: its stream is refused | hyper |
+/// | [`http2_resets`](Self::with_http2_resets) | 1,024 | HTTP/2: GOAWAY `ENHANCE_YOUR_CALM` | hyper |
 ///
-/// The connection is closed after each of these answers.
+/// In HTTP/1.1 the connection is closed after each of these answers, in HTTP/2 the stream. There, `head_bytes` is the
+/// `SETTINGS_MAX_HEADER_LIST_SIZE` (32 bytes more count for each field), and what is above 431 for the first line too.
+///
+/// HTTP/2 connections besides end with GOAWAY `ENHANCE_YOUR_CALM` when 20 streams wait that their clients have reset at once
+/// (h2).
 ///
 /// Of a listener that encrypts, besides: a handshake that takes longer than
 /// [10 seconds](crate::TlsBuilder::handshake_timeout), a decision of this server's, is closed without an answer.
@@ -21,11 +27,21 @@ pub struct Limits {
     url_bytes: usize,
     query_bytes: usize,
     body_bytes: u64,
+    http2_streams: u32,
+    http2_resets: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { head_bytes: 16_384, headers: 100, url_bytes: 4096, query_bytes: 2048, body_bytes: 30_000_000 }
+        Self {
+            head_bytes: 16_384,
+            headers: 100,
+            url_bytes: 4096,
+            query_bytes: 2048,
+            body_bytes: 30_000_000,
+            http2_streams: 200,
+            http2_resets: 1024,
+        }
     }
 }
 
@@ -68,6 +84,20 @@ impl Limits {
         self
     }
 
+    /// HTTP/2: requests of one connection at the same time.
+    #[must_use]
+    pub fn with_http2_streams(mut self, streams: u32) -> Self {
+        self.http2_streams = streams;
+        self
+    }
+
+    /// HTTP/2: streams of one connection that were reset for a fault of its client.
+    #[must_use]
+    pub fn with_http2_resets(mut self, resets: usize) -> Self {
+        self.http2_resets = resets;
+        self
+    }
+
     /// See [`with_head_bytes`](Self::with_head_bytes).
     #[must_use]
     pub fn head_bytes(&self) -> usize {
@@ -96,5 +126,17 @@ impl Limits {
     #[must_use]
     pub fn body_bytes(&self) -> u64 {
         self.body_bytes
+    }
+
+    /// See [`with_http2_streams`](Self::with_http2_streams).
+    #[must_use]
+    pub fn http2_streams(&self) -> u32 {
+        self.http2_streams
+    }
+
+    /// See [`with_http2_resets`](Self::with_http2_resets).
+    #[must_use]
+    pub fn http2_resets(&self) -> usize {
+        self.http2_resets
     }
 }

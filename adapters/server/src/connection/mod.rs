@@ -3,6 +3,7 @@
 mod body;
 mod exchange;
 mod host;
+mod http2;
 mod hyper;
 mod input;
 mod pace;

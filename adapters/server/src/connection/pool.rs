@@ -1,6 +1,7 @@
 //! What all connections of a thread share.
 
 use std::fmt;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -40,11 +41,11 @@ struct Pool {
 }
 
 /// A request that is under way, counted until this is dropped.
-pub(super) struct Underway<'a> {
-    serving: &'a Serving,
+pub(super) struct Underway<S: Deref<Target = Serving>> {
+    serving: S,
 }
 
-impl Drop for Underway<'_> {
+impl<S: Deref<Target = Serving>> Drop for Underway<S> {
     fn drop(&mut self) {
         self.serving.requests.fetch_sub(1, Ordering::Relaxed);
     }
@@ -80,9 +81,15 @@ impl Serving {
         self.requests.load(Ordering::Relaxed)
     }
 
-    pub(super) fn begin(&self) -> Underway<'_> {
+    pub(super) fn begin(&self) -> Underway<&Self> {
         self.requests.fetch_add(1, Ordering::Relaxed);
         Underway { serving: self }
+    }
+
+    /// As [`begin`](Self::begin), for a request with a task of its own.
+    pub(super) fn begin_shared(self: &Arc<Self>) -> Underway<Arc<Self>> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        Underway { serving: Arc::clone(self) }
     }
 
     pub(super) fn has_stopped(&self) -> bool {

@@ -7,12 +7,14 @@ use std::task::Poll;
 
 use bivalve_core::ConnectionBuilder;
 use bivalve_core::driver::LeasePool;
+use bytes::Bytes;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::http2;
 use super::pool::Serving;
 use crate::tls::{self, Tls};
-use crate::transport::{Socket, Streamed};
+use crate::transport::{Prefixed, Socket, Streamed};
 
 /// Serves a client that encrypts, until one side closes.
 pub(crate) async fn serve(
@@ -30,6 +32,10 @@ pub(crate) async fn serve(
         None => connection,
     };
     let connection = Arc::new(connection.secure(true).build());
+    if session.alpn_protocol() == Some(tls::H2) {
+        let (stream, _) = Prefixed::new(Bytes::new(), Box::new(stream), serving.timeouts);
+        return Box::pin(http2::serve(stream, connection, &serving)).await;
+    }
     super::serve(Streamed::new(stream, leases), connection, serving).await;
 }
 

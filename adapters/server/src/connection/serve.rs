@@ -10,13 +10,14 @@ use bivalve_core::{Connection, Run};
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use tokio::sync::futures::Notified;
+use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
 use super::host::{Carrier, lock};
-use super::hyper;
 use super::pool::Serving;
 use super::watchdog::Watchdog;
 use super::wire::{self, After, Wire};
+use super::{Timeouts, http2, hyper};
 use crate::http1::head::Head;
 use crate::http1::reject::Reject;
 use crate::transport::{Prefixed, Transport};
@@ -59,7 +60,19 @@ pub(crate) async fn serve<T: Transport>(transport: T, connection: Arc<Connection
         match next {
             Next::Closed => return,
             Next::Idle => {}
-            Next::Upgrade(head) => return Box::pin(upgrade(head, wire, connection, &serving)).await,
+            Next::Upgrade(head) => {
+                let handed = Box::pin(hand_over(head, wire, serving.timeouts)).await;
+                let Some((stream, closed)) = handed else { return };
+                Box::pin(hyper::serve(stream, connection, &serving)).await;
+                // Whoever has it now: until it closes, it has its place among the connections, and a stop waits for it.
+                let _ = closed.await;
+                return;
+            }
+            Next::Http2(preface) => {
+                let handed = Box::pin(hand_over(preface, wire, serving.timeouts)).await;
+                let Some((stream, _)) = handed else { return };
+                return Box::pin(http2::serve(stream, connection, &serving)).await;
+            }
         }
     }
 }
@@ -70,28 +83,30 @@ enum Next {
     Idle,
     /// Another protocol, which this head asks for.
     Upgrade(Bytes),
+    /// HTTP/2, which begins with these octets.
+    Http2(Bytes),
 }
 
-/// Gives the connection to hyper, which changes the protocol where the handler agrees, as an axum `WebSocketUpgrade` does.
-/// Where it does not, the connection ends with its answer: what follows would be read by other rules than these.
-async fn upgrade<T: Transport>(
-    head: Bytes,
+/// Gives the connection to hyper: for HTTP/2, or to change the protocol where the handler agrees, as an axum
+/// `WebSocketUpgrade` does. Where it does not, the connection ends with its answer: what follows would be read by other
+/// rules than these.
+///
+/// The receiver hears when the stream is closed.
+async fn hand_over<T: Transport>(
+    read: Bytes,
     wire: Arc<Mutex<Wire<T>>>,
-    connection: Arc<Connection>,
-    serving: &Arc<Serving>,
-) {
-    let mut prefix = BytesMut::from(head);
+    timeouts: Timeouts,
+) -> Option<(Prefixed, oneshot::Receiver<()>)> {
+    let mut prefix = BytesMut::from(read);
     poll_fn(|task| lock(&wire).poll_quiet(&mut prefix, task)).await;
-    let Some(wire) = Arc::into_inner(wire) else { return };
+    let wire = Arc::into_inner(wire)?;
     let transport = wire.into_inner().unwrap_or_else(PoisonError::into_inner).into_transport();
     match transport.into_stream() {
-        Ok(stream) => {
-            let (stream, closed) = Prefixed::new(prefix.freeze(), stream, serving.timeouts);
-            hyper::serve(stream, connection, serving).await;
-            // Whoever has it now: until it closes, it has its place among the connections, and a stop waits for it.
-            let _ = closed.await;
+        Ok(stream) => Some(Prefixed::new(prefix.freeze(), stream, timeouts)),
+        Err(error) => {
+            tracing::warn!(target: "bivalve::server", %error, "cannot change the protocol");
+            None
         }
-        Err(error) => tracing::warn!(target: "bivalve::server", %error, "cannot change the protocol"),
     }
 }
 
@@ -136,6 +151,7 @@ impl<T: Transport> Busy<'_, '_, T> {
                 }
                 Ok(Some(wire::Next::Upgrade(head))) if self.flushed().await => return Next::Upgrade(head),
                 Ok(Some(wire::Next::Upgrade(_))) => return self.abort(),
+                Ok(Some(wire::Next::Http2(preface))) => return Next::Http2(preface),
                 Ok(None) => match self.more().await {
                     Came::More => continue,
                     // Who still takes a response is not idle.

@@ -44,6 +44,8 @@ pub(super) struct Wire<T> {
     received: Pace,
     sent: Pace,
     exchange: Exchange,
+    /// No request has come yet.
+    fresh: bool,
 }
 
 /// What a head asks for.
@@ -56,6 +58,8 @@ pub(super) enum Next {
     Request(Head),
     /// Another protocol; here is the head.
     Upgrade(Bytes),
+    /// HTTP/2 from the first octet on; here are those that have been read.
+    Http2(Bytes),
 }
 
 /// What becomes of the connection behind a response.
@@ -85,6 +89,7 @@ impl<T: Transport> Wire<T> {
             received: Pace::default(),
             sent: Pace::default(),
             exchange: Exchange::default(),
+            fresh: true,
         }
     }
 
@@ -103,6 +108,9 @@ impl<T: Transport> Wire<T> {
         };
         self.scanner = Scanner::default();
         let octets = self.input.take(end).slice(start..);
+        if !T::ENCRYPTED && std::mem::take(&mut self.fresh) && octets[..] == *PREFACE {
+            return Ok(Some(Next::Http2(octets)));
+        }
         let head = head::parse(&octets, &self.serving.limits, spare)?;
         if head.upgrade && head.length == BodyLength::Exact(0) {
             return Ok(Some(Next::Upgrade(octets)));
@@ -464,6 +472,9 @@ const PIECE: u64 = 128 * 1024;
 
 /// Pieces that are thrown away before others get a turn.
 const DISCARDED: u32 = 16;
+
+/// What HTTP/2 begins with, up to its first empty line: RFC 9113 section 3.4. What follows is for who speaks it.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
 
 /// Octets that are received while nobody reads them: enough for a few requests that wait for their turn.
 const READ_AHEAD: usize = 16 * 1024;

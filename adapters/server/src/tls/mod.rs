@@ -16,7 +16,7 @@ pub use self::error::TlsError;
 pub(crate) use self::names::client_certificate;
 pub use self::pem::Pem;
 
-/// How a listener encrypts: TLS 1.3 and 1.2 by rustls, `http/1.1` by ALPN.
+/// How a listener encrypts: TLS 1.3 and 1.2 by rustls, HTTP/2 and HTTP/1.1 by ALPN.
 ///
 /// A clone is the same configuration: keep one to [`reload`](Self::reload) it. IIS counterpart: an HTTPS binding.
 ///
@@ -185,7 +185,7 @@ impl Sources {
         let mut config = builder
             .with_single_cert(chain, key)
             .map_err(|error| TlsError::of(CHAIN, Some(&self.chain), error))?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
+        config.alpn_protocols = vec![H2.to_vec(), b"http/1.1".to_vec(), b"http/1.0".to_vec()];
         Ok(Arc::new(config))
     }
 }
@@ -207,6 +207,9 @@ fn trusted(roots: &Pem) -> Result<Arc<RootCertStore>, TlsError> {
     }
     Ok(Arc::new(store))
 }
+
+/// HTTP/2, in ALPN: RFC 9113 section 3.1.
+pub(crate) const H2: &[u8] = b"h2";
 
 const CHAIN: &str = "the certificate";
 const KEY: &str = "the private key";

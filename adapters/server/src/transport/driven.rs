@@ -43,6 +43,7 @@ impl Driven {
 
 impl Transport for Driven {
     const EAGER: bool = true;
+    const ENCRYPTED: bool = false;
 
     fn poll_receive(&mut self, task: &mut Task<'_>) -> Poll<Option<io::Result<Piece>>> {
         if self.ended {

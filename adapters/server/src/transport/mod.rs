@@ -23,6 +23,9 @@ pub(crate) trait Transport: Send + 'static {
     /// [asks](Self::poll_send).
     const EAGER: bool;
 
+    /// Whether the client said before what it speaks: by ALPN (RFC 9113 section 3.2), and not by beginning to.
+    const ENCRYPTED: bool;
+
     /// The next octets. `None`: the client has finished; asked again, it says so again.
     fn poll_receive(&mut self, task: &mut Task<'_>) -> Poll<Option<io::Result<Piece>>>;
 

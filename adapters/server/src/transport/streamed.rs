@@ -56,6 +56,7 @@ impl<S: Abort> Streamed<S> {
 
 impl<S: Abort> Transport for Streamed<S> {
     const EAGER: bool = false;
+    const ENCRYPTED: bool = true;
 
     fn poll_receive(&mut self, task: &mut Task<'_>) -> Poll<Option<io::Result<Piece>>> {
         if self.ended {
