@@ -194,7 +194,8 @@ fn client_certificates_are_asked_for_checked_and_shown() {
         assert_eq!(answered.then_some(said.as_str()), without, "{said}");
         assert_eq!(curl(directory.path(), &["--cert", "known.pem"], &url), (true, shown.to_owned()));
         let (answered, said) = curl(directory.path(), &["--cert", "stranger.pem"], &url);
-        assert!(!answered && said.contains("alert"), "{said}");
+        // With TLS 1.3 it has sent its request by then, and may see a reset in place of the alert.
+        assert!(!answered && !said.contains("secure="), "{said}");
     }
 }
 
