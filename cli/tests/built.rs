@@ -34,7 +34,7 @@ fn a_library_of_modules_says_their_names() {
     assert_eq!(image.export(ENTRY), Some(ExportKind::Code), "{report}");
     let modules = image.manifest.as_ref().map(Manifest::modules).unwrap_or_default();
     let names: Vec<_> = modules.iter().map(|module| module.name.as_str()).collect();
-    assert_eq!(names[..3], ["HelloWorld", "AsyncHello", "Answers"], "{report}");
+    assert!(names.starts_with(&["HelloWorld", "AsyncHello"]) && names.contains(&"Answers"), "{report}");
     let output = bivalve(&["iis", "doctor", path.to_str().expect("UTF-8")]);
     let out = text(&output.stdout);
     assert!(out.contains("registers   HelloWorld\n"), "{out}");

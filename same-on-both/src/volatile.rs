@@ -34,13 +34,20 @@ pub fn without(mut seen: Seen) -> Seen {
 fn durations(value: &str) -> String {
     let parts = value.split("dur=").enumerate().map(|(index, part)| match index {
         0 => part.to_owned(),
-        _ => format!("dur=N{}", part.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.')),
+        _ => match part.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.') {
+            // One that is none stays, and is seen.
+            rest if rest.len() == part.len() => format!("dur={part}"),
+            rest => format!("dur=N{rest}"),
+        },
     });
     parts.collect()
 }
 
 fn field(field: &str) -> String {
-    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || b":-.".contains(&byte));
+    let is_digits = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_digit())
+            && text.bytes().all(|byte| byte.is_ascii_digit() || b":-.".contains(&byte))
+    };
     match field.split_once('=') {
         Some((name @ ("date" | "time" | "time-taken"), value)) if is_digits(value) => format!("{name}=N"),
         _ => field.to_owned(),
@@ -79,6 +86,9 @@ mod tests {
     #[test]
     fn what_is_no_number_and_no_id_stays() {
         assert_eq!(field("time-taken=soon"), "time-taken=soon");
+        assert_eq!(field("time-taken=-"), "time-taken=-");
+        assert_eq!(field("date="), "date=");
+        assert_eq!(durations("total;dur=, a;dur=x"), "total;dur=, a;dur=x");
         assert_eq!(field("sc-status=200"), "sc-status=200");
         assert_eq!(durations("total"), "total");
     }

@@ -36,7 +36,7 @@
 //!
 //! These answer `ERROR_NOT_SUPPORTED`: `NegotiateClientCertificate`,
 //! `GetHeaderChanges`, `GetServerVarChanges`, `GetChannelBindingToken`, `PushPromise`, `GetExtendedInterface` of the
-//! context, trace configuration; of the server `GetFileInfo`, its caches of files and fragments, `GetToken`,
+//! context; of the server `GetFileInfo`, its caches of files and fragments, `GetToken`,
 //! `GetMetadata`, `RegisterFileChangeMonitor`, `QueryRequestProperty`, and on Linux `AssociateWithThreadPool`.
 //!
 //! These are there and do nothing, or little:
@@ -44,11 +44,13 @@
 //! - Child requests: the modules in a child see another context than the clone that was executed. `CLONE_FLAG_ENTITY`
 //!   copies no body (`InsertEntityBody` gives one).
 //! - Full duplex: one operation at a time, also after `EnableFullDuplex`.
-//! - Of the global notifications only `GL_APPLICATION_START`, `GL_STOP_LISTENING` and `GL_APPLICATION_STOP` are raised:
-//!   before the first request, and by [`IisHost::stop`].
+//! - Of the global notifications only these are raised: `GL_APPLICATION_START` before the first request, `GL_STOP_LISTENING` and
+//!   `GL_APPLICATION_STOP` by [`IisHost::stop`], and `GL_CONFIGURATION_CHANGE` by [`IisHost::configuration_changed`].
+//! - `SetErrorStatus` fails a MapPath. Elsewhere it is what `GetStatus` tells, and no more: a ReadEntity goes on all the same.
 //! - `GetReadyToLogData` is false and `GetLogData` null, whatever the module's priority.
 //! - `GetNextNotification` merges nothing. Tick counts are zero. Kernel and output caches, performance counters, custom
-//!   error pages and failed-request tracing are not there; `QuickTrace` goes to the log.
+//!   error pages and rules of failed-request tracing are not there (see [`IisHostBuilder::failed_request_tracing`]);
+//!   `QuickTrace` goes to the log.
 //! - Of what a module writes into the records by itself, these are read back: headers of both, and status and chunks of
 //!   `HTTP_RESPONSE`; when its call returns with an answer, or calls a method that changes or sends something. Bytes that are
 //!   changed where they are, are not.

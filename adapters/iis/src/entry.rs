@@ -156,7 +156,9 @@ pub(crate) unsafe fn failed(
         return unsafe { fail_closed(context, event, std::ptr::null_mut()) };
     };
     let answer = call.failed();
-    object.remove(&call);
+    if answer != REQUEST_NOTIFICATION_STATUS::PENDING {
+        object.remove(&call);
+    }
     answer
 }
 

@@ -1,15 +1,15 @@
 //! The Windows event log: entries of the source `Bivalve`, no more than a few in a minute.
 //!
 //! What fails often fails for every request, and whoever sends the requests decides how many that are. So entries are
-//! counted, and those beyond are counted only.
+//! counted, and those beyond are counted only; each kind for itself, so that nobody hides a panic behind warnings.
 
 use std::cell::Cell;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::pin;
+use crate::{pin, text};
 
-/// How many entries a DLL writes in a minute. Bounds: a client that makes a module fail with each request. Not configurable:
+/// How many entries of one kind a DLL writes in a minute. Bounds: a client that makes a module fail with each request. Not configurable:
 /// who needs more reads a log file.
 const ENTRIES: u32 = 20;
 
@@ -29,14 +29,16 @@ pub(crate) enum About {
     Error = 3,
     /// It has traced a warning.
     Warning = 4,
+    /// A module failed at a global notification.
+    Global = 5,
 }
 
-/// Writes an entry, unless there were too many. Off Windows nothing is written.
+/// Writes an entry, unless there were too many of its kind. Off Windows nothing is written.
 pub(crate) fn report(about: About, text: &str) {
     if pin::is_process_ending() {
         return;
     }
-    let entry = BUDGET.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now());
+    let entry = budget(about).lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now());
     if let Some(left_out) = entry {
         imp::write(about, &units(text, left_out));
     }
@@ -66,9 +68,19 @@ impl Drop for Reset {
     }
 }
 
-static BUDGET: Mutex<Budget> = Mutex::new(Budget { since: None, written: 0, left_out: 0 });
+fn budget(about: About) -> &'static Mutex<Budget> {
+    static BUDGETS: [Mutex<Budget>; 5] =
+        [const { Mutex::new(Budget { since: None, written: 0, left_out: 0 }) }; 5];
+    &BUDGETS[match about {
+        About::Panic => 0,
+        About::Registration => 1,
+        About::Error => 2,
+        About::Warning => 3,
+        About::Global => 4,
+    }]
+}
 
-/// What was written in this minute.
+/// What was written of one kind in this minute.
 struct Budget {
     since: Option<Instant>,
     written: u32,
@@ -93,8 +105,21 @@ impl Budget {
 
 /// The text as an entry has it: bounded, without control characters but the ends of lines, and terminated.
 fn units(text: &str, left_out: u32) -> Vec<u16> {
-    let clean = text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c });
-    let mut units: Vec<u16> = String::from_iter(clean).encode_utf16().take(LONGEST).collect();
+    let mut entry = String::new();
+    let mut last = ' ';
+    for letter in text.chars().take(LONGEST).map(text::plain) {
+        // Whoever shows the entry puts other text in the place of `%1` and `%%1`.
+        if last == '%' && (letter == '%' || letter.is_ascii_digit()) {
+            entry.push(' ');
+        }
+        entry.push(letter);
+        // So that no line looks like the first of another entry, or like the one below.
+        if letter == '\n' {
+            entry.push_str("    ");
+        }
+        last = letter;
+    }
+    let mut units = text::cut(entry.chars(), LONGEST);
     if left_out > 0 {
         units.extend(format!("\n({left_out} entries before this one were left out.)").encode_utf16());
     }
@@ -157,13 +182,36 @@ mod tests {
     }
 
     #[test]
+    fn who_floods_one_kind_does_not_hide_another() {
+        let kinds = [About::Panic, About::Registration, About::Error, About::Warning, About::Global];
+        for (index, about) in kinds.iter().enumerate() {
+            let others = kinds[..index].iter();
+            assert!(others.clone().all(|other| !std::ptr::eq(budget(*other), budget(*about))), "{about:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_client_writes_stands_for_nothing_else_in_an_entry() {
+        let shown = |text: &str| {
+            let units = units(text, 0);
+            String::from_utf16(&units[..units.len() - 1]).expect("UTF-16")
+        };
+        assert_eq!(shown("GET /a%20b%%4096 100% %n"), "GET /a% 20b% % 4096 100% %n");
+        assert_eq!(shown("a\r\nError Bivalve 2"), "a \n    Error Bivalve 2");
+        assert_eq!(shown("a\u{202e}txt.exe\u{2028}"), "a txt.exe ");
+        // Whole letters, also at the end.
+        assert!(shown(&"\u{1f600}".repeat(4_000)).chars().all(|letter| letter == '\u{1f600}'));
+    }
+
+    #[test]
     fn an_entry_is_bounded_and_ends_where_it_ends() {
         let units = units(&format!("a\0b\u{1b}c\n{}", "x".repeat(100_000)), 3);
         assert!(units.len() < 4_100);
         assert_eq!(units.iter().position(|unit| *unit == 0), Some(units.len() - 1));
         let text = String::from_utf16(&units[..units.len() - 1]).expect("UTF-16");
         assert!(
-            text.starts_with("a b c\nxxx") && text.ends_with("(3 entries before this one were left out.)")
+            text.starts_with("a b c\n    xxx")
+                && text.ends_with("(3 entries before this one were left out.)")
         );
     }
 

@@ -140,10 +140,11 @@ fn verbosity(level: Level) -> Option<u32> {
     }
 }
 
-/// The text, terminated, its end cut off where it is too long.
+/// The text as the trace, which is XML, can have it: terminated, its end cut off where it is too long.
 fn bounded(value: &str) -> Vec<u16> {
-    let end = value.char_indices().nth(LONGEST).map_or(value.len(), |(at, _)| at);
-    text::to_wide(&value[..end].replace('\0', " "))
+    let mut units = text::cut(value.chars().map(text::plain), LONGEST);
+    units.push(0);
+    units
 }
 
 /// Static text, terminated.
@@ -161,3 +162,17 @@ macro_rules! utf16 {
     }};
 }
 use utf16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_writes_does_not_break_the_trace() {
+        let units = bounded(&format!("a\0b\u{1}\u{ffff}\nc{}", "\u{1f600}".repeat(100_000)));
+        assert_eq!(units.iter().position(|unit| *unit == 0), Some(units.len() - 1));
+        assert!(units.len() <= LONGEST + 1);
+        let text = String::from_utf16(&units[..units.len() - 1]).expect("whole letters");
+        assert!(text.starts_with("a b  \nc\u{1f600}"), "{text:.20}");
+    }
+}

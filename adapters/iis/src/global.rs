@@ -96,7 +96,7 @@ impl Global {
                     let name = &*exported.name;
                     let text =
                         format!("Module {name} failed at the global notification {notification}: {error}");
-                    event_log::report(About::Error, &text);
+                    event_log::report(About::Global, &text);
                     event_log::reported(|| {
                         tracing::error!(module = name, %notification, %error, "a module failed");
                     });

@@ -55,7 +55,8 @@
 //! to the Windows event log, and what is traced in a module's call goes to the failed-request trace of its request, where
 //! that asks for it. It is the DLL's alone: each has its own `tracing`. Who wants another sets it in the expression of
 //! [`export_modules!`], or when the application starts, and adds [`IisLayer`] for these two places; setting one later
-//! fails. Panics, refused registrations and failed global notifications are in the event log in any case.
+//! fails. Panics, refused registrations and failed global notifications are in the event log in any case, as far as there is
+//! room for them.
 //!
 //! # Limits
 //!
@@ -64,7 +65,9 @@
 //!   overlapped I/O) and timers run on two threads of the DLL, because `AssociateWithThreadPool` has no way to post.
 //! - Global notifications are those of [`GlobalModule`](bivalve_core::GlobalModule). One that comes when the process has
 //!   already ended its other threads does not reach the module.
-//! - The event log takes 20 entries of a DLL in a minute, of 4,000 characters each; the next one says how many were left out.
+//! - The event log takes 20 entries of each kind (panics, registrations, errors, warnings, global notifications) of a DLL in a
+//!   minute, of 4,000 characters each; the next one says how many were left out. In a text, control characters are spaces, a
+//!   line after the first is indented, and a percent sign before a digit has a space behind it, or Windows would fill it in.
 //!   Its source `Bivalve` has to be registered (`bivalve iis package` does) for texts without an apology before them. Off
 //!   Windows there is none.
 //! - In a request's failed-request trace is what is traced on the thread of a module's call, while it runs; spans are not.

@@ -27,7 +27,7 @@ use crate::failed_request;
 /// }
 /// ```
 ///
-/// The event log's source is `Bivalve`. A DLL writes 20 entries in a minute at most, and says how many it left out; an entry
+/// The event log's source is `Bivalve`. A DLL writes 20 entries of a kind in a minute at most, and says how many it left out; an entry
 /// has 4,000 characters at most. Panics and refused registrations are there whatever the subscriber is. The provider of the
 /// failed-request trace is `{5b6a4f0e-2d0c-4d0b-9d3a-1f6c7b1ea2c4}`, its area `Module` (2); ERROR, WARN, INFO and DEBUG are
 /// its levels 2 to 5, and a text has 2,000 characters at most. What is traced on another thread, or after the call, is in
@@ -88,10 +88,7 @@ impl<S: Subscriber> Layer<S> for IisLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         self.take(event);
     }
-
-    fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(LevelFilter::DEBUG)
-    }
+    // No `max_level_hint`: beside layers without one it would be theirs as well, and take their TRACE away.
 }
 
 /// Makes what is traced go to IIS, unless somebody has decided otherwise: for this DLL, whose `tracing` is its own.
@@ -179,7 +176,32 @@ impl Write for Bounded<'_> {
 
 #[cfg(test)]
 mod tests {
+    use tracing_subscriber::layer::SubscriberExt;
+
     use super::*;
+
+    /// A subscriber of the user's that wants all there is, and does not say so.
+    struct Own;
+
+    impl Subscriber for Own {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, _: &Event<'_>) {}
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[test]
+    fn the_layer_takes_no_level_away_from_those_beside_it() {
+        let both = Own.with(IisLayer::new());
+        assert!(both.max_level_hint().is_none_or(|most| most == LevelFilter::TRACE));
+    }
 
     #[test]
     fn a_text_without_an_end_ends() {

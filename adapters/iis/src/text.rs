@@ -68,3 +68,29 @@ pub(crate) fn to_wide(text: &str) -> Vec<u16> {
 pub(crate) fn to_ansi(text: &[u8]) -> Vec<u8> {
     text.iter().copied().filter(|byte| *byte != 0).chain([0]).collect()
 }
+
+/// A letter of a text that a client may have written part of, for where an administrator reads it: what steers a terminal, is
+/// none of XML's, or turns round the direction of what follows becomes a space. Ends of lines stay.
+pub(crate) fn plain(letter: char) -> char {
+    match letter {
+        '\n' => letter,
+        '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => ' ',
+        '\u{2028}' | '\u{2029}' | '\u{FFFE}' | '\u{FFFF}' => ' ',
+        _ if letter.is_control() => ' ',
+        _ => letter,
+    }
+}
+
+/// UTF-16, its end cut off where it is longer, but never within a letter. Not terminated.
+pub(crate) fn cut(text: impl Iterator<Item = char>, longest: usize) -> Vec<u16> {
+    let mut units = Vec::new();
+    let mut pair = [0; 2];
+    for letter in text {
+        let letter = letter.encode_utf16(&mut pair);
+        if units.len() + letter.len() > longest {
+            break;
+        }
+        units.extend_from_slice(letter);
+    }
+    units
+}

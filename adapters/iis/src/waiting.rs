@@ -56,6 +56,8 @@
 //! | wake before the runtime has come | *queued*: one resume |
 //! | wake against completion | whoever comes second finds *polling*; the completion waits, the wake is remembered |
 //! | a completion without an operation | rule 8: `PENDING`, so that it is not the answer of a guard that still waits |
+//! | an entry panics inside the very call that started the operation | it is `PENDING`, and the poll around it fails (rule 6) |
+//! | a waker panics at a completion | its panic is nobody's: the poll that follows asks the future all the same |
 //! | disconnect against the end | a disconnect is a wake: after the end it finds no future |
 //! | resume against `Dispose` | `Dispose` waits for the poll, drops the future, and every later resume finds none |
 //! | ready on the runtime before the notification has physically returned | the notification has unlocked for the last time and touches nothing but its return value |
@@ -69,11 +71,15 @@ use std::sync::Arc;
 use std::task::{Context as Task, Poll, Wake, Waker};
 
 use bivalve_iis_sys::codes::REQUEST_NOTIFICATION_STATUS;
+use bivalve_iis_sys::hresult::E_FAIL;
 use bivalve_iis_sys::types::HRESULT;
 
-use crate::contain::discard;
+use crate::contain::{contained, discard};
 use crate::event_log::{self, About};
 use crate::sync::{Condvar, Mutex, MutexGuard, ThreadId, current, lock, wait};
+
+#[cfg(all(test, not(bivalve_loom)))]
+mod tests;
 
 /// How often one thread polls again for wakes that come while it polls.
 const ROUNDS: usize = 16;
@@ -198,7 +204,7 @@ impl<P: Port> Call<P> {
                     state.woken = true;
                     let waiter = state.waiter.take();
                     drop(state);
-                    waiter.into_iter().for_each(Waker::wake);
+                    waiter.into_iter().for_each(wake);
                     return REQUEST_NOTIFICATION_STATUS::PENDING;
                 }
                 Some(_) => state = wait(&self.door, state),
@@ -209,7 +215,7 @@ impl<P: Port> Call<P> {
         state.polling = Some(current().id());
         if let Some(waiter) = state.waiter.take() {
             drop(state);
-            waiter.wake();
+            wake(waiter);
             state = lock(&self.state);
         }
         self.poll_in_entry(state)
@@ -244,8 +250,22 @@ impl<P: Port> Call<P> {
         }
     }
 
-    /// An entry that has panicked before it came here: as the end of the request, and the port's answer.
+    /// An entry that has panicked before it came here: as the end of the request, and the port's answer. Inside the very call
+    /// that started the operation it is none: the notification around it is still to be answered, and fails (rule 6).
     pub(crate) fn failed(&self) -> REQUEST_NOTIFICATION_STATUS {
+        let mut state = lock(&self.state);
+        if state.phase == Phase::Running && state.polling == Some(current().id()) {
+            state.fault = true;
+            state.woken = true;
+            if state.expecting {
+                state.completion.get_or_insert((0, E_FAIL));
+            }
+            let waiter = state.waiter.take();
+            drop(state);
+            discard(waiter);
+            return REQUEST_NOTIFICATION_STATUS::PENDING;
+        }
+        drop(state);
         self.retire();
         self.port.failed()
     }
@@ -327,16 +347,22 @@ impl<P: Port> Call<P> {
             match polled {
                 Ok(Poll::Pending) => {
                     state = lock(&self.state);
-                    state.work = Some(work);
+                    if !state.fault {
+                        state.work = Some(work);
+                    } else {
+                        drop(state);
+                        discard(work);
+                        answer = Some(REQUEST_NOTIFICATION_STATUS::FINISH_REQUEST);
+                        state = lock(&self.state);
+                        break;
+                    }
                 }
                 other => {
                     discard(work);
                     answer = Some(match other {
                         Ok(Poll::Ready(answer)) => answer,
                         _ => {
-                            let what = "the IIS adapter itself panicked; the request is finished";
-                            event_log::report(About::Panic, what);
-                            event_log::reported(|| tracing::error!("{what}"));
+                            tell_of_panic();
                             fault = true;
                             REQUEST_NOTIFICATION_STATUS::FINISH_REQUEST
                         }
@@ -353,6 +379,7 @@ impl<P: Port> Call<P> {
                 break;
             }
         }
+        fault |= std::mem::take(&mut state.fault);
         if answer.is_some() && state.expecting && state.completion.take().is_some() {
             // A completion that was kept has come already. What its operation used ends before the answer.
             state.expecting = false;
@@ -383,6 +410,21 @@ impl<P: Port> Call<P> {
     }
 }
 
+/// Wakes whoever waits for a completion, perhaps a module's own waker: its panic is nobody's, and the poll goes on all the same.
+fn wake(waker: Waker) {
+    contained("the waker of an operation", (), || waker.wake());
+}
+
+/// The subscriber is not ours, and its panic would leave a call that nobody polls any more.
+fn tell_of_panic() {
+    let what = "the IIS adapter itself panicked; the request is finished";
+    let tell = || {
+        event_log::report(About::Panic, what);
+        event_log::reported(|| tracing::error!("{what}"));
+    };
+    discard(catch_unwind(AssertUnwindSafe(tell)));
+}
+
 impl<P: Port> Wake for Call<P> {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
@@ -402,77 +444,5 @@ impl<P: Port> Wake for Call<P> {
         }
         drop(state);
         self.port.resume_later(Arc::clone(self));
-    }
-}
-
-#[cfg(all(test, not(bivalve_loom)))]
-#[allow(clippy::panic)]
-mod tests {
-    use std::sync::Mutex;
-
-    use super::*;
-
-    /// Notes when it was asked for the answer of a failure, and when an operation's memory was dropped.
-    struct Fails(Arc<Mutex<Vec<&'static str>>>);
-
-    impl Port for Fails {
-        fn resume_later(&self, _: Arc<Call<Self>>) {}
-
-        fn polls<T>(&self, poll: impl FnOnce() -> T) -> T {
-            poll()
-        }
-
-        fn post(&self) -> bool {
-            true
-        }
-
-        fn indicate(&self, _: REQUEST_NOTIFICATION_STATUS) {}
-
-        fn failed(&self) -> REQUEST_NOTIFICATION_STATUS {
-            lock(&self.0).push("failed");
-            REQUEST_NOTIFICATION_STATUS::FINISH_REQUEST
-        }
-    }
-
-    struct Used(Arc<Mutex<Vec<&'static str>>>);
-
-    impl Drop for Used {
-        fn drop(&mut self) {
-            lock(&self.0).push("memory");
-        }
-    }
-
-    #[test]
-    fn a_fault_is_answered_by_the_port() {
-        let log = Arc::default();
-        let call = Call::new(Fails(Arc::clone(&log)));
-        let answer = call.begin(Box::pin(async { panic!("a fault") }));
-        assert_eq!(answer, REQUEST_NOTIFICATION_STATUS::FINISH_REQUEST);
-        assert_eq!(*lock(&log), ["failed"]);
-    }
-
-    #[test]
-    fn a_fault_is_answered_when_the_operation_has_ended_and_its_memory_is_gone() {
-        // What comes first: the completion, on the same thread, or the panic.
-        for kept in [true, false] {
-            let log = Arc::default();
-            let call = Call::new(Fails(Arc::clone(&log)));
-            let (inner, memory) = (Arc::clone(&call), Used(Arc::clone(&log)));
-            let work = Box::pin(async move {
-                inner.expect(Some(Box::new(memory)));
-                if kept {
-                    inner.completed(0, 0);
-                }
-                panic!("a fault")
-            });
-            let mut answer = call.begin(work);
-            if !kept {
-                assert_eq!(answer, REQUEST_NOTIFICATION_STATUS::PENDING);
-                assert!(lock(&log).is_empty(), "IIS still uses it");
-                answer = call.completed(0, 0);
-            }
-            assert_eq!(answer, REQUEST_NOTIFICATION_STATUS::FINISH_REQUEST);
-            assert_eq!(*lock(&log), ["memory", "failed"]);
-        }
     }
 }

@@ -85,7 +85,10 @@ impl Pipeline {
                 Ok(Err(error)) => drop(contained(|| {
                     tracing::error!(module = &*module.name, %notification, %error, "a module failed");
                 })),
-                Err(()) => tracing::error!(module = &*module.name, %notification, "a module panicked"),
+                // Nor is the subscriber ours: what fails at the start would fail in every request.
+                Err(()) => drop(contained(|| {
+                    tracing::error!(module = &*module.name, %notification, "a module panicked");
+                })),
             }
         }
     }

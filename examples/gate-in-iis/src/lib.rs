@@ -18,7 +18,9 @@
 //! has neither, but here nobody would see the password. `listen`, `backend`, `[server]` and `[app]` are gate's own and count for
 //! nothing here.
 //!
-//! A module whose settings are wrong is not registered: IIS then stops the application pool, and the trace says why. Lines of
+//! A module whose settings are wrong or not there is not registered: IIS then stops every application pool that loads it, and the
+//! event log says why. `bivalve iis package` packs no settings: they have to be in the folder of the new version before
+//! `install.ps1` runs. Lines of
 //! the log are written as they come; those of the last moment are lost when IIS ends the worker process.
 
 #![forbid(unsafe_code)]
