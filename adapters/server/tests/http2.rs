@@ -184,7 +184,10 @@ impl Frames {
 
     fn next(&mut self) -> Option<Frame> {
         let mut head = [0; 9];
-        self.0.read_exact(&mut head).ok()?;
+        if let Err(error) = self.0.read_exact(&mut head) {
+            assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "the server keeps it open");
+            return None;
+        }
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
         let mut payload = vec![0; usize::try_from(length).expect("it fits")];
         self.0.read_exact(&mut payload).ok()?;

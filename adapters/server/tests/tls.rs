@@ -236,6 +236,21 @@ fn no_renegotiation_no_old_version_and_alpn_as_the_rfc_says() {
 }
 
 #[test]
+fn an_idle_connection_ends_with_close_notify() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let authority = Authority::new("ca", directory.path());
+    let tls = tls(&authority.server(1)).build().expect("they are sound");
+    for driver in DRIVERS {
+        let listener = Listener::tcp("127.0.0.1:0").expect("a port").tls(&tls);
+        let server = server(driver, &pipeline(directory.path())).idle_timeout(Duration::from_millis(300));
+        let running = server.listen(listener).start().expect("it starts");
+        // It waits for the server to close, and then says whether that was an end.
+        let said = openssl(secure(&running), &["-ign_eof"], b"");
+        assert!(said.contains("closed") && !said.contains("unexpected eof"), "{driver}: {said}");
+    }
+}
+
+#[test]
 fn what_is_no_handshake_is_closed_and_a_slow_one_has_its_time() {
     let directory = tempfile::tempdir().expect("a directory");
     let authority = Authority::new("ca", directory.path());
