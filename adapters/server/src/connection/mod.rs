@@ -10,6 +10,8 @@ mod pace;
 mod pool;
 mod secure;
 mod serve;
+#[cfg(test)]
+mod tests;
 mod watchdog;
 mod wire;
 
