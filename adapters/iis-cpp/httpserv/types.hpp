@@ -67,13 +67,45 @@ typedef ULONGLONG HTTP_OPAQUE_ID;
 typedef HTTP_OPAQUE_ID HTTP_REQUEST_ID, HTTP_CONNECTION_ID, HTTP_RAW_CONNECTION_ID;
 typedef ULONGLONG HTTP_URL_CONTEXT;
 
-// Only pointers to them are passed: the configuration system, and the records of tracing.
+// Only pointers to them are passed: the configuration system.
 class IAppHostAdminManager;
 class IAppHostConfigException;
 class IWpfSettings;
 class IWorkerProcessFramework;
-struct HTTP_TRACE_CONFIGURATION;
-struct HTTP_TRACE_EVENT;
+
+// Failed-request tracing.
+enum HTTP_TRACE_TYPE : DWORD { HTTP_TRACE_TYPE_LPCWSTR = 31 };
+
+struct HTTP_TRACE_CONFIGURATION {
+    LPCGUID pProviderGuid;
+    DWORD dwAreas;
+    DWORD dwVerbosity;
+    BOOL fProviderEnabled;
+};
+
+struct HTTP_TRACE_EVENT_ITEM {
+    LPCWSTR pszName;
+    HTTP_TRACE_TYPE dwDataType;
+    PBYTE pbData;
+    DWORD cbData;
+    LPCWSTR pszDataDescription;
+};
+
+struct HTTP_TRACE_EVENT {
+    LPCGUID pProviderGuid;
+    DWORD dwArea;
+    LPCGUID pAreaGuid;
+    DWORD dwEvent;
+    LPCWSTR pszEventName;
+    DWORD dwEventVersion;
+    DWORD dwVerbosity;
+    LPCGUID pActivityGuid;
+    LPCGUID pRelatedActivityGuid;
+    DWORD dwTimeStamp;
+    DWORD dwFlags;
+    DWORD cEventItems;
+    HTTP_TRACE_EVENT_ITEM *pEventItems;
+};
 
 // The classes that others name before they are declared.
 class CHttpModule;
