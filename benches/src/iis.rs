@@ -1,6 +1,6 @@
 //! What the shim of `bivalve-iis` costs, against C++ modules that do the same: `cargo xtask bench iis`.
 //!
-//! Both are called by the same few lines, through the same vtables, in the same fixed memory ([`server`]); only the module
+//! Both are called by the same few lines, through the same vtables, in the same fixed memory (`server`); only the module
 //! differs. The host of `bivalve-iis-host` is not used: what it does around a call, a thread's hop among it, is a
 //! thousand times what is to be seen here.
 
