@@ -2,41 +2,11 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use bivalve_core::{Context, Flow, Handler, Outcome, Pipeline, Result};
-use bivalve_http_corpus::{all, ask, text};
+use bivalve_http_corpus::{all, ask};
+use support::says::pipeline;
 use support::{DRIVERS, start};
-
-/// Says what it has understood.
-struct Says;
-
-impl Handler for Says {
-    fn handle<'a>(&'a self, cx: &'a mut Context) -> Outcome<'a> {
-        Outcome::pending(says(cx))
-    }
-}
-
-async fn says(cx: &mut Context) -> Result<Flow> {
-    let mut body = Vec::new();
-    loop {
-        let part = cx.read_entity(1 << 16).await?;
-        if part.is_empty() {
-            break;
-        }
-        body.extend_from_slice(&part);
-    }
-    let request = cx.request();
-    let target = request.url().path_and_query().map_or("*", |target| target.as_str());
-    let said = text(request.method().as_str(), target, request.header("host").unwrap_or_default(), &body);
-    cx.response_mut().write(said)?;
-    Ok(Flow::Continue)
-}
-
-fn pipeline() -> Arc<Pipeline> {
-    Pipeline::builder().handler(Says).build().expect("it builds")
-}
 
 #[test]
 fn every_case_is_answered_as_expected_however_it_is_cut() {

@@ -2,39 +2,11 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use bivalve_core::{Context, Flow, Handler, Outcome, Pipeline, Result};
-use bivalve_http_corpus::{Case, PROBE, Then, all, ask, text};
+use bivalve_http_corpus::{Case, PROBE, Then, all, ask};
+use support::says::pipeline;
 use support::{DRIVERS, start};
-
-/// Says what it has understood.
-struct Says;
-
-impl Handler for Says {
-    fn handle<'a>(&'a self, cx: &'a mut Context) -> Outcome<'a> {
-        Outcome::pending(says(cx))
-    }
-}
-
-async fn says(cx: &mut Context) -> Result<Flow> {
-    let mut body = Vec::new();
-    loop {
-        let part = cx.read_entity(1 << 16).await?;
-        if part.is_empty() {
-            break;
-        }
-        body.extend_from_slice(&part);
-    }
-    let request = cx.request();
-    let target = request.url().path_and_query().map_or("*", |target| target.as_str());
-    let said = text(request.method().as_str(), target, request.header("host").unwrap_or_default(), &body);
-    let response = cx.response_mut();
-    response.set_header("date", "now")?;
-    response.write(said)?;
-    Ok(Flow::Continue)
-}
 
 /// Marsaglia's xorshift: the same numbers in every run.
 struct Random(u64);
@@ -108,7 +80,7 @@ fn heard(address: std::net::SocketAddr, octets: &[u8], pieces: usize) -> String 
 
 #[test]
 fn answers_do_not_depend_on_how_the_octets_are_cut() {
-    let pipeline: Arc<Pipeline> = Pipeline::builder().handler(Says).build().expect("it builds");
+    let pipeline = pipeline();
     let cases: Vec<_> = all().into_iter().filter(|case| case.octets.len() < 1000).collect();
     let open: Vec<_> = cases.iter().filter(|case| case.then == Then::Open).collect();
     let servers: Vec<_> = DRIVERS.iter().map(|driver| (driver, start(driver, &pipeline))).collect();

@@ -4,6 +4,8 @@
 
 pub(crate) mod certificates;
 
+pub(crate) mod says;
+
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::pin::Pin;
