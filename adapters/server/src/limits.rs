@@ -15,6 +15,10 @@
 /// In HTTP/1.1 the connection is closed after each of these answers, in HTTP/2 the stream. There, `head_bytes` is the
 /// `SETTINGS_MAX_HEADER_LIST_SIZE` (32 bytes more count for each field), and what is above 431 for the first line too.
 ///
+/// What is refused so reaches no module, and no LogRequest: status, sub-status and reason are traced, target `bivalve::server`, at
+/// level DEBUG. Only a chunked body is found too large, or malformed, when its request runs already; its handler's read then fails,
+/// and the client gets the 413 or 400 unless a response has begun.
+///
 /// HTTP/2 connections besides end with GOAWAY `ENHANCE_YOUR_CALM` when 20 streams wait that their clients have reset at once
 /// (h2).
 ///
