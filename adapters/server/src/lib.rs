@@ -83,8 +83,8 @@
 //!
 //! # Limits
 //!
-//! See [`Limits`] and the timeouts of [`Server`]; all are on by default. Connections above the limit wait in the
-//! system's queue.
+//! [`Limits`] has the table of all limits and timeouts, with what a client gets at each and what it can cost until then; all
+//! are on by default.
 //!
 //! # Not there yet
 //!

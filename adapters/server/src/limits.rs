@@ -1,29 +1,10 @@
-//! Every limit of the server.
+//! Every limit of the server: those that can be set, and those that cannot.
+
+use std::time::Duration;
 
 /// Bounds of what a client may send.
 ///
-/// | limit | default | what the client gets | source |
-/// |---|---|---|---|
-/// | [`head_bytes`](Self::with_head_bytes) | 16,384 | 431; 414 where the first line alone is too long | http.sys `MaxRequestBytes` |
-/// | [`headers`](Self::with_headers) | 100 | 431 | hyper |
-/// | [`url_bytes`](Self::with_url_bytes) | 4,096 | 404, sub-status 14 | IIS `maxUrl` |
-/// | [`query_bytes`](Self::with_query_bytes) | 2,048 | 404, sub-status 15 | IIS `maxQueryString` |
-/// | [`body_bytes`](Self::with_body_bytes) | 30,000,000 | 413 | IIS `maxAllowedContentLength` |
-/// | [`http2_streams`](Self::with_http2_streams) | 200 | HTTP/2: its stream is refused | hyper |
-/// | [`http2_resets`](Self::with_http2_resets) | 1,024 | HTTP/2: GOAWAY `ENHANCE_YOUR_CALM` | hyper |
-///
-/// In HTTP/1.1 the connection is closed after each of these answers, in HTTP/2 the stream. There, `head_bytes` is the
-/// `SETTINGS_MAX_HEADER_LIST_SIZE` (32 bytes more count for each field), and what is above 431 for the first line too.
-///
-/// What is refused so reaches no module, and no LogRequest: status, sub-status and reason are traced, target `bivalve::server`, at
-/// level DEBUG. Only a chunked body is found too large, or malformed, when its request runs already; its handler's read then fails,
-/// and the client gets the 413 or 400 unless a response has begun.
-///
-/// HTTP/2 connections besides end with GOAWAY `ENHANCE_YOUR_CALM` when 20 streams wait that their clients have reset at once
-/// (h2).
-///
-/// Of a listener that encrypts, besides: a handshake that takes longer than
-/// [10 seconds](crate::TlsBuilder::handshake_timeout), a decision of this server's, is closed without an answer.
+#[doc = include_str!("limits.md")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     head_bytes: usize,
@@ -33,6 +14,7 @@ pub struct Limits {
     body_bytes: u64,
     http2_streams: u32,
     http2_resets: usize,
+    http2_pending_resets: usize,
 }
 
 impl Default for Limits {
@@ -45,6 +27,7 @@ impl Default for Limits {
             body_bytes: 30_000_000,
             http2_streams: 200,
             http2_resets: 1024,
+            http2_pending_resets: 20,
         }
     }
 }
@@ -102,6 +85,13 @@ impl Limits {
         self
     }
 
+    /// HTTP/2: streams of one connection that its client has reset before the server has looked at them.
+    #[must_use]
+    pub fn with_http2_pending_resets(mut self, resets: usize) -> Self {
+        self.http2_pending_resets = resets;
+        self
+    }
+
     /// See [`with_head_bytes`](Self::with_head_bytes).
     #[must_use]
     pub fn head_bytes(&self) -> usize {
@@ -143,4 +133,47 @@ impl Limits {
     pub fn http2_resets(&self) -> usize {
         self.http2_resets
     }
+
+    /// See [`with_http2_pending_resets`](Self::with_http2_pending_resets).
+    #[must_use]
+    pub fn http2_pending_resets(&self) -> usize {
+        self.http2_pending_resets
+    }
 }
+
+/// Connections at the same time, and those of one address, unless the server is told otherwise.
+pub(crate) const CONNECTIONS: usize = 10_000;
+pub(crate) const CONNECTIONS_PER_ADDRESS: usize = 1_000;
+
+/// Framing that a chunked body may have whatever its length: RFC 9112 section 7.1.1 asks for such a bound.
+pub(crate) const CHUNK_OVERHEAD: u64 = 64 * 1024;
+/// Framing for each byte of a chunked body: a chunk of one byte has five.
+pub(crate) const CHUNK_OVERHEAD_PER_BYTE: u64 = 8;
+
+/// Octets that are received while nobody reads them: enough for a few requests that wait for their turn.
+pub(crate) const READ_AHEAD: usize = 16 * 1024;
+
+/// Octets of a body that nobody has read which are read and thrown away, to keep the connection.
+pub(crate) const DRAINED: u64 = 64 * 1024;
+
+/// Connections that the system holds for us; more than its own limit is taken for that.
+pub(crate) const BACKLOG: i32 = 4096;
+
+/// The first pause where the system gives no descriptor for a connection, and the longest.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+pub(crate) const ACCEPT_PAUSE_MOST: Duration = Duration::from_secs(1);
+
+/// How long a closed connection is still read, and how long a client may take to close one that it was told to.
+pub(crate) const LINGER: Duration = Duration::from_secs(2);
+
+/// After so long without a request, a connection lets go of what it does not need.
+pub(crate) const RESTLESS: Duration = Duration::from_secs(2);
+
+/// HTTP/2: octets of bodies that a client may send before anybody reads them, of a connection and of each stream.
+pub(crate) const HTTP2_WINDOW: u32 = 1024 * 1024;
+
+/// HTTP/2: octets of a response that wait for its client. hyper has 400 KiB, which 200 streams of one connection make 80 MB.
+pub(crate) const HTTP2_SEND_BUFFER: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests;

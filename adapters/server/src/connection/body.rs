@@ -7,6 +7,7 @@ use crate::Limits;
 use crate::http1::chunked::{Chunked, Decoded};
 use crate::http1::length::BodyLength;
 use crate::http1::reject::Reject;
+use crate::limits::DRAINED;
 
 /// Where the request's body stands.
 #[derive(Debug, Default)]
@@ -101,6 +102,3 @@ fn decode(chunked: &mut Chunked, input: &mut Input, max: usize, limits: &Limits)
         }
     }
 }
-
-/// Octets of a body that nobody has read which are read and thrown away, to keep the connection.
-pub(super) const DRAINED: u64 = 64 * 1024;

@@ -34,3 +34,14 @@ pub(crate) struct Timeouts {
     pub(crate) stall: Duration,
     pub(crate) octets_per_second: u64,
 }
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(30),
+            idle: Duration::from_secs(120),
+            stall: Duration::from_secs(30),
+            octets_per_second: 240,
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as Task, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bivalve_core::{Connection, Run};
 use bytes::{Bytes, BytesMut};
@@ -20,6 +20,7 @@ use super::wire::{self, After, Wire};
 use super::{Timeouts, http2, hyper};
 use crate::http1::head::Head;
 use crate::http1::reject::Reject;
+use crate::limits::{DRAINED, LINGER, RESTLESS};
 use crate::transport::{Prefixed, Transport};
 
 /// Serves a client until one side closes.
@@ -264,7 +265,7 @@ impl<T: Transport> Busy<'_, '_, T> {
         let Self { wire, serving, sleep, .. } = self;
         let deadline = Instant::now() + serving.timeouts.stall;
         let mut watchdog = Watchdog::new(sleep.as_mut());
-        let mut left = super::body::DRAINED;
+        let mut left = DRAINED;
         let drained = poll_fn(|task| {
             let mut wire = lock(wire);
             wire.push_out(task);
@@ -352,7 +353,3 @@ const TIMEOUT: Reject =
 const BATCH: u64 = 64 * 1024;
 /// Requests of one connection before others get a turn.
 const FAIR: u32 = 32;
-/// How long a closed connection is still read.
-const LINGER: Duration = Duration::from_secs(2);
-/// After so long without a request, a connection lets go of what it does not need.
-const RESTLESS: Duration = Duration::from_secs(2);

@@ -25,6 +25,7 @@ use crate::http1::output::Output;
 use crate::http1::reject::Reject;
 use crate::http1::response::{Asked, Encoder};
 use crate::http1::scan::{Scan, Scanner};
+use crate::limits::READ_AHEAD;
 use crate::transport::Transport;
 
 /// One connection.
@@ -475,6 +476,3 @@ const DISCARDED: u32 = 16;
 
 /// What HTTP/2 begins with, up to its first empty line: RFC 9113 section 3.4. What follows is for who speaks it.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
-
-/// Octets that are received while nobody reads them: enough for a few requests that wait for their turn.
-const READ_AHEAD: usize = 16 * 1024;

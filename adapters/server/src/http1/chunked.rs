@@ -11,6 +11,7 @@ use super::octets::is_value;
 use super::reject::Reject;
 use super::trailers;
 use crate::Limits;
+use crate::limits::{CHUNK_OVERHEAD, CHUNK_OVERHEAD_PER_BYTE};
 
 /// Reads one chunked body.
 #[derive(Debug, Default)]
@@ -76,7 +77,7 @@ impl Chunked {
                 return Ok(self.data(at, input.len() - at));
             }
             self.overhead += 1;
-            if self.overhead > OVERHEAD + self.body * OVERHEAD_PER_BYTE {
+            if self.overhead > CHUNK_OVERHEAD + self.body * CHUNK_OVERHEAD_PER_BYTE {
                 return Err(Reject::bad("a chunked body of almost nothing but sizes and extensions"));
             }
             self.state = self.framing(byte, limits)?;
@@ -171,11 +172,6 @@ fn digit(byte: u8) -> Result<u64, Reject> {
         .map(u64::from)
         .ok_or(Reject::bad("a chunk size that is no hexadecimal number (RFC 9112 section 7.1)"))
 }
-
-/// Framing that a body may have whatever its length: RFC 9112 section 7.1.1 asks for such a bound.
-const OVERHEAD: u64 = 64 * 1024;
-/// Framing for each byte of body: a chunk of one byte has five.
-const OVERHEAD_PER_BYTE: u64 = 8;
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context as Task, Poll, ready};
-use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
 
@@ -15,6 +14,7 @@ use super::admission::{Addresses, Admission};
 use super::listener::{Socket, Stream};
 use super::worker::Accepted;
 use crate::Tls;
+use crate::limits::{ACCEPT_PAUSE, ACCEPT_PAUSE_MOST};
 
 /// Where accepted connections go.
 pub(super) struct Acceptor {
@@ -37,7 +37,7 @@ impl Acceptor {
             .into_iter()
             .map(|(socket, tls)| Ok((Listening::new(socket)?, tls)))
             .collect::<io::Result<Vec<_>>>()?;
-        let mut pause = PAUSE;
+        let mut pause = ACCEPT_PAUSE;
         let mut turn = 0;
         loop {
             // Room first: who finds none stays in the system's queue instead of holding a descriptor here. It is of all
@@ -58,11 +58,11 @@ impl Acceptor {
                 Err(error) => {
                     tracing::warn!(target: "bivalve::server", %error, ?pause, "cannot accept; waiting");
                     tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    pause = (pause * 2).min(ACCEPT_PAUSE_MOST);
                     continue;
                 }
             };
-            pause = PAUSE;
+            pause = ACCEPT_PAUSE;
             if let Some(address) = address
                 && !self.addresses.admit(address, self.per_address)
             {
@@ -129,6 +129,3 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
-
-const PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);

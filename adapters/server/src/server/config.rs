@@ -12,8 +12,11 @@ use super::running::{Running, StartError};
 use super::worker::{MakeRuntime, WorkerRuntime};
 use crate::Limits;
 use crate::connection::Timeouts;
+use crate::limits::{CONNECTIONS, CONNECTIONS_PER_ADDRESS};
 
 /// A server that is being put together: a pipeline, listeners, limits.
+///
+/// [`Limits`] has a table of all its limits and timeouts.
 #[must_use = "it serves once it is started"]
 pub struct Server {
     pub(super) pipeline: Arc<Pipeline>,
@@ -40,15 +43,10 @@ impl Server {
             make,
             listeners: Vec::new(),
             limits: Limits::default(),
-            timeouts: Timeouts {
-                head: Duration::from_secs(30),
-                idle: Duration::from_secs(120),
-                stall: Duration::from_secs(30),
-                octets_per_second: 240,
-            },
+            timeouts: Timeouts::default(),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
-            connections: 10_000,
-            per_address: 1_000,
+            connections: CONNECTIONS,
+            per_address: CONNECTIONS_PER_ADDRESS,
         }
     }
 

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 
 use bivalve_core::{Connection, ConnectionBuilder, Resource};
 
+use crate::limits::BACKLOG;
 use crate::{Tls, transport};
 
 /// A socket that listens.
@@ -144,6 +145,3 @@ impl From<Stream> for Resource {
         }
     }
 }
-
-/// Connections that the system holds for us; more than its own limit is taken for that.
-const BACKLOG: i32 = 4096;

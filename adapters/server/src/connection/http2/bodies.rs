@@ -17,13 +17,13 @@ use hyper::rt::Executor;
 use tokio::runtime::Handle;
 use tokio::time::Sleep;
 
-use super::super::body::DRAINED;
 use super::super::pace::Pace;
 use super::super::pool::Serving;
 use super::super::watchdog::Watchdog;
-use super::watch::{Guard, LINGER};
+use super::watch::Guard;
 use super::{TIMEOUT, Tasks, rules};
 use crate::http1::reject::Reject;
+use crate::limits::{DRAINED, LINGER};
 
 /// What was wrong with a request's body, for who answers.
 #[derive(Clone, Default)]

@@ -29,6 +29,7 @@ use self::watch::{Verdict, Watch};
 use super::pool::Serving;
 use super::watchdog::Watchdog;
 use crate::http1::reject::Reject;
+use crate::limits::{HTTP2_SEND_BUFFER, HTTP2_WINDOW};
 use crate::transport::Prefixed;
 
 /// Serves a client until one side closes.
@@ -83,6 +84,10 @@ fn builder(tasks: &Tasks, serving: &Serving) -> http2::Builder<Tasks> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.http2_streams())
         .max_local_error_reset_streams(limits.http2_resets())
+        .max_pending_accept_reset_streams(limits.http2_pending_resets())
+        .initial_stream_window_size(HTTP2_WINDOW)
+        .initial_connection_window_size(HTTP2_WINDOW)
+        .max_send_buf_size(HTTP2_SEND_BUFFER)
         .max_header_list_size(u32::try_from(limits.head_bytes()).unwrap_or(u32::MAX))
         // Who is in the middle of a head cannot answer: this is what ends those that never come to its end.
         .keep_alive_interval(timeouts.head)

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::super::pace::Pace;
 use super::super::pool::{Serving, Underway};
+use crate::limits::LINGER;
 
 /// The requests of a connection.
 pub(super) struct Watch {
@@ -116,7 +117,5 @@ impl Drop for Guard {
     }
 }
 
-/// How long a client may take to close a connection that it was told to.
-pub(super) const LINGER: Duration = Duration::from_secs(2);
 /// Between two looks, whatever the timeouts are.
 const SHORTEST: Duration = Duration::from_millis(10);
