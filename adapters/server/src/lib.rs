@@ -81,6 +81,12 @@
 //! [reloaded](Tls::reload) while the server runs, and modules see a client's certificate. What is sent through TLS passes through
 //! Tokio and this process's memory, not through the completion driver: files are read in pieces of 256 KiB.
 //!
+//! # Behind a proxy
+//!
+//! [`Listener::proxy_protocol`] takes a client's address from the PROXY protocol, version 1 or 2, of proxies that are
+//! [trusted](TrustedPeers); TLS and HTTP come behind it. What else version 2 can say (of TLS that the proxy has ended, say) is not
+//! shown to modules, and its checksum is not compared. Nothing is believed of `Forwarded` and `X-Forwarded-For`: they are fields as any.
+//!
 //! # Limits
 //!
 //! [`Limits`] has the table of all limits and timeouts, with what a client gets at each and what it can cost until then; all
@@ -88,7 +94,7 @@
 //!
 //! # Not there yet
 //!
-//! TLS in the kernel, revocation lists, PROXY protocol, sockets of systemd. `CONNECT` is answered with 501. A request for another protocol
+//! TLS in the kernel, revocation lists, sockets of systemd. `CONNECT` is answered with 501. A request for another protocol
 //! (WebSocket) goes to hyper, which ends the connection where the handler does not agree. A connection that has changed its protocol
 //! counts among the connections until it closes; a stop waits for it until its deadline.
 //! The access log of a module does not show what is refused before the pipeline ([`Limits`]), as IIS's log shows 404.14. No benchmark of the
@@ -103,10 +109,12 @@
 mod connection;
 mod http1;
 mod limits;
+mod proxy;
 mod server;
 mod tls;
 mod transport;
 
 pub use self::limits::Limits;
+pub use self::proxy::TrustedPeers;
 pub use self::server::{Listener, Running, Server, StartError, Stopped, WorkerRuntime};
 pub use self::tls::{ClientCertificates, Pem, Tls, TlsBuilder, TlsError};

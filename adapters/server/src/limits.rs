@@ -163,6 +163,11 @@ pub(crate) const BACKLOG: i32 = 4096;
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 pub(crate) const ACCEPT_PAUSE_MOST: Duration = Duration::from_secs(1);
 
+/// Octets of a PROXY header of version 1, its line end included.
+pub(crate) const PROXY_LINE: usize = 107;
+/// Octets of a PROXY header of version 2, behind its first 16.
+pub(crate) const PROXY_HEADER: usize = 4096;
+
 /// How long a closed connection is still read, and how long a client may take to close one that it was told to.
 pub(crate) const LINGER: Duration = Duration::from_secs(2);
 

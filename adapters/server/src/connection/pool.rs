@@ -97,12 +97,12 @@ impl Serving {
     }
 
     /// What [`is_stopping`](Self::is_stopping) waits with.
-    pub(super) fn stopping(&self) -> Notified<'_> {
+    pub(crate) fn stopping(&self) -> Notified<'_> {
         self.stop.notified()
     }
 
     /// Whether the server stops; wakes the task when it will.
-    pub(super) fn is_stopping(&self, stopping: Pin<&mut Notified<'_>>, task: &mut Task<'_>) -> bool {
+    pub(crate) fn is_stopping(&self, stopping: Pin<&mut Notified<'_>>, task: &mut Task<'_>) -> bool {
         // Registered first: who stops between the two is heard.
         self.has_stopped() || stopping.poll(task).is_ready() || self.has_stopped()
     }

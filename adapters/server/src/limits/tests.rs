@@ -36,6 +36,8 @@ fn limits() -> Vec<(&'static str, String)> {
         ("Server::stall_timeout", time(stall)),
         ("Server::minimum_rate", format!("{}/s", bytes(octets_per_second))),
         ("TlsBuilder::handshake_timeout", time(Tls::HANDSHAKE_TIMEOUT)),
+        ("PROXY_LINE", bytes(PROXY_LINE as u64)),
+        ("PROXY_HEADER", bytes(PROXY_HEADER as u64)),
         ("LINGER", time(LINGER)),
         ("RESTLESS", time(RESTLESS)),
         ("Limits::http2_streams", grouped(http2_streams.into())),

@@ -11,9 +11,8 @@ use std::task::{Context as Task, Poll, ready};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::admission::{Addresses, Admission};
-use super::listener::{Socket, Stream};
+use super::listener::{Socket, Stream, Terms};
 use super::worker::Accepted;
-use crate::Tls;
 use crate::limits::{ACCEPT_PAUSE, ACCEPT_PAUSE_MOST};
 
 /// Where accepted connections go.
@@ -21,7 +20,6 @@ pub(super) struct Acceptor {
     pub(super) workers: Vec<Queue>,
     pub(super) room: Arc<Semaphore>,
     pub(super) addresses: Arc<Addresses>,
-    pub(super) per_address: usize,
 }
 
 /// A worker's queue, and how many connections it has.
@@ -32,10 +30,10 @@ pub(super) struct Queue {
 
 impl Acceptor {
     /// Accepts until it is dropped. An error of the system is reported and waited out: there is room again later.
-    pub(super) async fn accept(&self, sockets: Vec<(Socket, Option<Tls>)>) -> io::Result<Infallible> {
+    pub(super) async fn accept(&self, sockets: Vec<(Socket, Terms)>) -> io::Result<Infallible> {
         let listening = sockets
             .into_iter()
-            .map(|(socket, tls)| Ok((Listening::new(socket)?, tls)))
+            .map(|(socket, terms)| Ok((Listening::new(socket)?, terms)))
             .collect::<io::Result<Vec<_>>>()?;
         let mut pause = ACCEPT_PAUSE;
         let mut turn = 0;
@@ -46,13 +44,13 @@ impl Acceptor {
             turn += 1;
             let accepted = poll_fn(|task| {
                 let (late, early) = listening.split_at(turn % listening.len().max(1));
-                let mut accepted = early.iter().chain(late).map(|(listening, tls)| {
+                let mut accepted = early.iter().chain(late).map(|(listening, terms)| {
                     let accepted = listening.poll_accept(task);
-                    accepted.map_ok(|(stream, address)| (stream, address, tls))
+                    accepted.map_ok(|(stream, address)| (stream, address, terms))
                 });
                 accepted.find(Poll::is_ready).unwrap_or(Poll::Pending)
             });
-            let (stream, address, tls) = match accepted.await {
+            let (stream, address, terms) = match accepted.await {
                 Ok(accepted) => accepted,
                 Err(error) if is_of_one_connection(&error) => continue,
                 Err(error) => {
@@ -63,8 +61,12 @@ impl Acceptor {
                 }
             };
             pause = ACCEPT_PAUSE;
+            if terms.proxies.as_ref().is_some_and(|proxies| !proxies.trust(address)) {
+                tracing::debug!(target: "bivalve::server", ?address, "a peer that is no trusted proxy");
+                continue;
+            }
             if let Some(address) = address
-                && !self.addresses.admit(address, self.per_address)
+                && !self.addresses.admit(address)
             {
                 tracing::debug!(target: "bivalve::server", %address, "too many connections of one address");
                 continue;
@@ -82,7 +84,7 @@ impl Acceptor {
             let admission = Admission { address, addresses, load, permit };
             let connection = stream.connection();
             // A worker that has gone drops the connection, and gives its place back.
-            let _ = worker.sender.send(Accepted { stream, tls: tls.clone(), connection, admission });
+            let _ = worker.sender.send(Accepted { stream, terms: terms.clone(), connection, admission });
         }
     }
 }

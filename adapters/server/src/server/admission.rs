@@ -8,17 +8,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// Connections by address.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Addresses {
+    most: usize,
     open: Mutex<HashMap<IpAddr, usize>>,
 }
 
 impl Addresses {
+    /// So many of each.
+    pub(super) fn new(most: usize) -> Self {
+        Self { most, open: Mutex::default() }
+    }
+
     /// Counts one more of an address, unless it has its share.
-    pub(super) fn admit(&self, address: IpAddr, most: usize) -> bool {
+    pub(super) fn admit(&self, address: IpAddr) -> bool {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(network(address)).or_default();
-        let admitted = *count < most;
+        let admitted = *count < self.most;
         if admitted {
             *count += 1;
         }
@@ -53,6 +59,20 @@ pub(super) struct Admission {
     pub(super) permit: Option<OwnedSemaphorePermit>,
 }
 
+impl Admission {
+    /// The connection is of this address, as is known now; it counts for it from here on. `false`: it has its share.
+    pub(super) fn belongs_to(&mut self, address: IpAddr) -> bool {
+        if self.address.map(network) == Some(network(address)) {
+            return true;
+        }
+        let admitted = self.addresses.admit(address);
+        if admitted && let Some(before) = self.address.replace(address) {
+            self.addresses.leave(before);
+        }
+        admitted
+    }
+}
+
 impl Drop for Admission {
     fn drop(&mut self) {
         self.load.fetch_sub(1, Ordering::Relaxed);
@@ -69,14 +89,14 @@ mod tests {
 
     #[test]
     fn an_address_has_its_share_and_gets_it_back() {
-        let addresses = Addresses::default();
+        let addresses = Addresses::new(2);
         let [a, b, other] =
             ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"].map(|text| text.parse().expect("an address"));
-        assert!(addresses.admit(a, 2) && addresses.admit(b, 2));
-        assert!(!addresses.admit(a, 2), "one network");
-        assert!(addresses.admit(other, 2));
+        assert!(addresses.admit(a) && addresses.admit(b));
+        assert!(!addresses.admit(a), "one network");
+        assert!(addresses.admit(other));
         addresses.leave(b);
-        assert!(addresses.admit(a, 2));
+        assert!(addresses.admit(a));
         [a, a, other].into_iter().for_each(|address| addresses.leave(address));
         assert!(addresses.open.lock().expect("not poisoned").is_empty());
     }

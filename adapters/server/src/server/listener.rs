@@ -7,11 +7,19 @@ use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use bivalve_core::{Connection, ConnectionBuilder, Resource};
 
 use crate::limits::BACKLOG;
-use crate::{Tls, transport};
+use crate::{Tls, TrustedPeers, transport};
 
 /// A socket that listens.
 pub struct Listener {
     pub(super) socket: Socket,
+    pub(super) terms: Terms,
+}
+
+/// What comes before HTTP on the connections of a listener.
+#[derive(Clone, Default)]
+pub(super) struct Terms {
+    /// First the header of a proxy, which one of these may send.
+    pub(super) proxies: Option<TrustedPeers>,
     pub(super) tls: Option<Tls>,
 }
 
@@ -53,7 +61,25 @@ impl Listener {
     /// Encrypts what is said here.
     #[must_use]
     pub fn tls(mut self, tls: &Tls) -> Self {
-        self.tls = Some(tls.clone());
+        self.terms.tls = Some(tls.clone());
+        self
+    }
+
+    /// Each connection here begins with a header of the PROXY protocol, version 1 or 2, from one of these peers; TLS and HTTP
+    /// come behind it. Modules then see the addresses that it says instead of those of the socket, and
+    /// [`connections_per_address`](crate::Server::connections_per_address) counts the client that it names; until it has come,
+    /// and where it names none (`LOCAL`, `UNKNOWN`, a Unix socket), those of the socket.
+    ///
+    /// A listener that was not told so takes such a header for a malformed request.
+    ///
+    /// The header has to come within the [head timeout](crate::Server::head_timeout); one of version 2 may have 4,096 bytes
+    /// behind its first 16. What it says besides addresses is not read. One that is none, that ends early or comes too late,
+    /// and a peer that is not trusted, is closed without an answer, and traced at level DEBUG.
+    ///
+    /// Source: "The PROXY protocol, versions 1 & 2", of HAProxy.
+    #[must_use]
+    pub fn proxy_protocol(mut self, peers: TrustedPeers) -> Self {
+        self.terms.proxies = Some(peers);
         self
     }
 
@@ -84,14 +110,14 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 impl From<TcpListener> for Listener {
     fn from(listener: TcpListener) -> Self {
-        Self { socket: Socket::Tcp(listener), tls: None }
+        Self { socket: Socket::Tcp(listener), terms: Terms::default() }
     }
 }
 
 #[cfg(unix)]
 impl From<std::os::unix::net::UnixListener> for Listener {
     fn from(listener: std::os::unix::net::UnixListener) -> Self {
-        Self { socket: Socket::Unix(listener), tls: None }
+        Self { socket: Socket::Unix(listener), terms: Terms::default() }
     }
 }
 

@@ -3,6 +3,7 @@
 mod accept;
 mod admission;
 mod config;
+mod introduced;
 mod listener;
 mod running;
 mod worker;

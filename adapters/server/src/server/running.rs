@@ -14,9 +14,8 @@ use tokio::time::Instant;
 use super::accept::{Acceptor, Queue};
 use super::admission::Addresses;
 use super::config::Server;
-use super::listener::Socket;
+use super::listener::{Socket, Terms};
 use super::worker::{self, Started};
-use crate::Tls;
 use crate::connection::Serving;
 
 /// A server that runs. When it is dropped, everything is cut at once, and its threads are waited for: that blocks, so
@@ -62,10 +61,10 @@ impl Running {
         let acceptor = Acceptor {
             workers: queues,
             room: Arc::new(Semaphore::new(server.connections.min(Semaphore::MAX_PERMITS))),
-            addresses: Arc::new(Addresses::default()),
-            per_address: server.per_address,
+            addresses: Arc::new(Addresses::new(server.per_address)),
         };
-        let sockets = server.listeners.into_iter().map(|listener| (listener.socket, listener.tls)).collect();
+        let sockets =
+            server.listeners.into_iter().map(|listener| (listener.socket, listener.terms)).collect();
         running.acceptor = Some(
             accept(acceptor, sockets, listens)
                 .map_err(|error| StartError::new("starting to accept", error))?,
@@ -123,7 +122,7 @@ impl fmt::Debug for Running {
 /// The thread that accepts.
 fn accept(
     acceptor: Acceptor,
-    sockets: Vec<(Socket, Option<Tls>)>,
+    sockets: Vec<(Socket, Terms)>,
     listens: oneshot::Receiver<()>,
 ) -> io::Result<thread::JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

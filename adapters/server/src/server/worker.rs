@@ -13,9 +13,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::admission::Admission;
-use super::listener::Stream;
+use super::introduced::Introduced;
+use super::listener::{Stream, Terms};
 use super::running::Stopped;
-use crate::Tls;
 use crate::connection::{Serving, serve, serve_encrypted};
 use crate::transport::Driven;
 
@@ -37,7 +37,7 @@ pub(super) type MakeRuntime = Arc<dyn Fn() -> io::Result<Box<dyn WorkerRuntime>>
 /// A connection on its way to a worker.
 pub(super) struct Accepted {
     pub(super) stream: Stream,
-    pub(super) tls: Option<Tls>,
+    pub(super) terms: Terms,
     pub(super) connection: ConnectionBuilder,
     pub(super) admission: Admission,
 }
@@ -129,27 +129,38 @@ async fn work(
 }
 
 fn begin(tasks: &mut JoinSet<()>, carriers: &Carriers<'_>, serving: &Arc<Serving>, accepted: Accepted) {
-    let Accepted { stream, tls, connection, admission } = accepted;
+    let Accepted { stream, terms: Terms { proxies, tls }, connection, admission } = accepted;
     let serving = Arc::clone(serving);
-    let begun = match tls {
-        None => Driven::new(carriers.driver, stream).map(|transport| {
+    let begun = if proxies.is_some() {
+        let (driver, leases) = (Arc::clone(carriers.driver), Arc::clone(&carriers.leases));
+        stream.into_tokio().map(|socket| {
+            let newcomer = Introduced { socket, tls, connection, admission };
+            tasks.spawn(newcomer.serve(driver, leases, serving))
+        })
+    } else if let Some(tls) = tls {
+        let leases = Arc::clone(&carriers.leases);
+        stream.into_tokio().map(|socket| {
+            tasks.spawn(async move {
+                serve_encrypted(socket, tls, connection, leases, serving).await;
+                drop(admission);
+            })
+        })
+    } else {
+        Driven::new(carriers.driver, stream).map(|transport| {
             let connection = Arc::new(connection.build());
             tasks.spawn(async move {
                 serve(transport, connection, serving).await;
                 drop(admission);
             })
-        }),
-        Some(tls) => stream.into_tokio().map(|socket| {
-            let leases = Arc::clone(&carriers.leases);
-            tasks.spawn(async move {
-                serve_encrypted(socket, tls, connection, leases, serving).await;
-                drop(admission);
-            })
-        }),
+        })
     };
     if let Err(error) = begun {
-        tracing::warn!(target: "bivalve::server", %error, "a connection is not taken by the driver, or by Tokio");
+        not_taken(&error);
     }
+}
+
+pub(super) fn not_taken(error: &io::Error) {
+    tracing::warn!(target: "bivalve::server", %error, "a connection is not taken by the driver, or by Tokio");
 }
 
 /// What carries the connections of a thread: the driver, or Tokio with these buffers below TLS.

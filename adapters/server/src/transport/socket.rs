@@ -1,10 +1,11 @@
-//! A connected socket for Tokio: below TLS.
+//! A connected socket for Tokio: below TLS, and while a proxy says whose it is.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context as Task, Poll};
 use std::time::Duration;
 
+use bivalve_core::Resource;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -16,6 +17,17 @@ pub(crate) enum Socket {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(tokio::net::UnixStream),
+}
+
+impl Socket {
+    /// The stream for a driver.
+    pub(crate) fn into_resource(self) -> io::Result<Resource> {
+        match self {
+            Self::Tcp(stream) => stream.into_std().map(Resource::from),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.into_std().map(Resource::from),
+        }
+    }
 }
 
 impl Abort for TlsStream<Socket> {
