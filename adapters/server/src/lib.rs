@@ -81,6 +81,11 @@
 //! [reloaded](Tls::reload) while the server runs, and modules see a client's certificate. What is sent through TLS passes through
 //! Tokio and this process's memory, not through the completion driver: files are read in pieces of 256 KiB.
 //!
+//! # Where it listens
+//!
+//! At several [`Listener`]s: TCP addresses, of both families at `[::]`, Unix sockets, and on Linux what systemd hands over
+//! (`Listener::from_systemd`).
+//!
 //! # Behind a proxy
 //!
 //! [`Listener::proxy_protocol`] takes a client's address from the PROXY protocol, version 1 or 2, of proxies that are
@@ -94,7 +99,7 @@
 //!
 //! # Not there yet
 //!
-//! TLS in the kernel, revocation lists, sockets of systemd. `CONNECT` is answered with 501. A request for another protocol
+//! TLS in the kernel, revocation lists. `CONNECT` is answered with 501. A request for another protocol
 //! (WebSocket) goes to hyper, which ends the connection where the handler does not agree. A connection that has changed its protocol
 //! counts among the connections until it closes; a stop waits for it until its deadline.
 //! The access log of a module does not show what is refused before the pipeline ([`Limits`]), as IIS's log shows 404.14. No benchmark of the

@@ -115,7 +115,7 @@ impl Listening {
         Poll::Ready(match self {
             Self::Tcp(listener) => ready!(listener.poll_accept(task)).and_then(|(stream, peer)| {
                 let stream = stream.into_std()?;
-                Ok((Stream::Tcp(stream), Some(peer.ip())))
+                Ok((Stream::Tcp(stream), Some(peer.ip().to_canonical())))
             }),
             #[cfg(unix)]
             Self::Unix(listener) => ready!(listener.poll_accept(task)).and_then(|(stream, _)| {

@@ -2,16 +2,16 @@
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 
 use bivalve_core::{Connection, ConnectionBuilder, Resource};
 
-use crate::limits::BACKLOG;
+use super::bind::bind_all;
 use crate::{Tls, TrustedPeers, transport};
 
-/// A socket that listens.
+/// Sockets that listen.
 pub struct Listener {
-    pub(super) socket: Socket,
+    pub(super) sockets: Vec<Socket>,
     pub(super) terms: Terms,
 }
 
@@ -30,22 +30,19 @@ pub(super) enum Socket {
 }
 
 impl Listener {
-    /// Listens at a TCP address. Of several that a name stands for, the first that can be had.
+    /// Listens at a TCP address, or at all that a name stands for, `localhost:8080` say. Those that this machine does not
+    /// have are left out, as those of IPv6 often are. Where the port is 0, the system chooses one for all of them.
     ///
-    /// `[::]` takes IPv4 clients as well, where the system does so by default.
+    /// `[::]` takes clients of IPv4 as well, on every system but those that cannot, unless an address of IPv4 is there beside
+    /// it. Modules, and [`connections_per_address`](crate::Server::connections_per_address), see an address of IPv4 as such,
+    /// and not as one that is mapped to IPv6.
     ///
     /// # Errors
     ///
-    /// When the name stands for nothing, or none of its addresses can be listened at.
+    /// When the name stands for nothing, this machine has none of its addresses, or one of them is taken.
     pub fn tcp(address: impl ToSocketAddrs) -> io::Result<Self> {
-        let mut last = io::Error::new(io::ErrorKind::InvalidInput, "the name stands for no address");
-        for address in address.to_socket_addrs()? {
-            match bind(address) {
-                Ok(listener) => return Ok(listener.into()),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
+        let sockets = bind_all(address.to_socket_addrs()?)?.into_iter().map(Socket::Tcp).collect();
+        Ok(Self { sockets, terms: Terms::default() })
     }
 
     /// Listens at a path. One that is there already is not replaced.
@@ -83,47 +80,45 @@ impl Listener {
         self
     }
 
-    /// The TCP address; `None` for a path.
+    /// Each socket, with what is spoken there.
+    pub(super) fn into_sockets(self) -> impl Iterator<Item = (Socket, Terms)> {
+        let Self { sockets, terms } = self;
+        sockets.into_iter().map(move |socket| (socket, terms.clone()))
+    }
+
+    /// The TCP addresses; none for a path.
     #[must_use]
-    pub fn address(&self) -> Option<SocketAddr> {
-        match &self.socket {
-            Socket::Tcp(listener) => listener.local_addr().ok(),
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.sockets.iter().filter_map(Socket::address).collect()
+    }
+}
+
+impl Socket {
+    fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().ok(),
             #[cfg(unix)]
-            Socket::Unix(_) => None,
+            Self::Unix(_) => None,
         }
     }
 }
 
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = socket2::Socket::new(
-        socket2::Domain::for_address(address),
-        socket2::Type::STREAM,
-        Some(socket2::Protocol::TCP),
-    )?;
-    // On Windows it would let another process take the port over.
-    #[cfg(not(windows))]
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
-}
-
 impl From<TcpListener> for Listener {
     fn from(listener: TcpListener) -> Self {
-        Self { socket: Socket::Tcp(listener), terms: Terms::default() }
+        Self { sockets: vec![Socket::Tcp(listener)], terms: Terms::default() }
     }
 }
 
 #[cfg(unix)]
 impl From<std::os::unix::net::UnixListener> for Listener {
     fn from(listener: std::os::unix::net::UnixListener) -> Self {
-        Self { socket: Socket::Unix(listener), terms: Terms::default() }
+        Self { sockets: vec![Socket::Unix(listener)], terms: Terms::default() }
     }
 }
 
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Listener").field("address", &self.address()).finish_non_exhaustive()
+        f.debug_struct("Listener").field("addresses", &self.addresses()).finish_non_exhaustive()
     }
 }
 
@@ -144,8 +139,9 @@ impl Stream {
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(target: "bivalve::server", %error, "TCP_NODELAY");
                 }
-                let known = stream.peer_addr().into_iter().fold(known, ConnectionBuilder::remote_addr);
-                stream.local_addr().into_iter().fold(known, ConnectionBuilder::local_addr)
+                let known =
+                    stream.peer_addr().map(plain).into_iter().fold(known, ConnectionBuilder::remote_addr);
+                stream.local_addr().map(plain).into_iter().fold(known, ConnectionBuilder::local_addr)
             }
             #[cfg(unix)]
             Self::Unix(_) => known,
@@ -169,5 +165,14 @@ impl From<Stream> for Resource {
             #[cfg(unix)]
             Stream::Unix(stream) => stream.into(),
         }
+    }
+}
+
+/// An address of IPv4 as such, also where the socket is one of IPv6.
+fn plain(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
+        // It may have a scope.
+        IpAddr::V6(_) => address,
     }
 }

@@ -2,10 +2,13 @@
 
 mod accept;
 mod admission;
+mod bind;
 mod config;
 mod introduced;
 mod listener;
 mod running;
+#[cfg(target_os = "linux")]
+mod systemd;
 mod worker;
 
 pub use self::config::Server;

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::accept::{Acceptor, Queue};
 use super::admission::Addresses;
 use super::config::Server;
-use super::listener::{Socket, Terms};
+use super::listener::{Listener, Socket, Terms};
 use super::worker::{self, Started};
 use crate::connection::Serving;
 
@@ -43,7 +43,7 @@ impl Running {
         if server.listeners.is_empty() {
             return Err(StartError::new("there is nothing to listen at", io::ErrorKind::InvalidInput.into()));
         }
-        let addresses = server.listeners.iter().filter_map(super::Listener::address).collect();
+        let addresses = server.listeners.iter().flat_map(Listener::addresses).collect();
         let (order, stop) = watch::channel(None);
         let (listening, listens) = oneshot::channel();
         let mut running =
@@ -63,8 +63,7 @@ impl Running {
             room: Arc::new(Semaphore::new(server.connections.min(Semaphore::MAX_PERMITS))),
             addresses: Arc::new(Addresses::new(server.per_address)),
         };
-        let sockets =
-            server.listeners.into_iter().map(|listener| (listener.socket, listener.terms)).collect();
+        let sockets = server.listeners.into_iter().flat_map(Listener::into_sockets).collect();
         running.acceptor = Some(
             accept(acceptor, sockets, listens)
                 .map_err(|error| StartError::new("starting to accept", error))?,
@@ -72,7 +71,7 @@ impl Running {
         Ok(running)
     }
 
-    /// The TCP addresses that it listens at, in the order in which they were given.
+    /// The TCP addresses that it listens at, in the order in which they were given; a name may stand for several.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
