@@ -10,7 +10,7 @@ use clap::ValueEnum;
 
 use crate::command::Command;
 use crate::tools::{Missing, Tool};
-use crate::{Result, cpp, deep, diagrams, house, smoke, windows};
+use crate::{Result, conformance, cpp, deep, diagrams, house, smoke, windows};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -53,6 +53,8 @@ enum Step {
     Docs,
     /// The gate example, started for real and asked with curl
     Smoke,
+    /// The server next to hyper, nginx and Apache httpd, and under httpwg, slowhttptest and a WebSocket client of others
+    Conformance,
     /// What threads share in the drivers, in all orders of events
     Loom,
     /// The tests of the io_uring driver, and of both sides of IIS's interfaces, under AddressSanitizer
@@ -98,7 +100,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
             table.push((*step, Verdict::NotRun, Duration::ZERO));
             continue;
         }
-        print!("[{:>2}/{}] {:<9} ", index + 1, steps.len(), step.name());
+        print!("[{:>2}/{}] {:<11} ", index + 1, steps.len(), step.name());
         io::stdout().flush()?;
         let start = Instant::now();
         let verdict = match step.tools().iter().find_map(|tool| missing.get(tool)) {
@@ -124,7 +126,7 @@ impl Step {
             Action::Shown(command) => {
                 println!("{command}");
                 let passed = command.streamed()?.success();
-                print!("{:17}", "");
+                print!("{:19}", "");
                 if !passed {
                     println!("failed; to repeat it: {command}");
                 }
@@ -181,6 +183,7 @@ impl Step {
             Step::Windows => Action::Own(windows::run),
             Step::Cpp => Action::Own(cpp::run),
             Step::Smoke => Action::Own(smoke::run),
+            Step::Conformance => Action::Own(conformance::check),
             Step::Loom => Action::Quiet(deep::loom(scratch)),
             Step::Asan => Action::Quiet(deep::asan(scratch, long)),
             Step::Soak => Action::Quiet(deep::soak(long)),
@@ -193,7 +196,7 @@ impl Step {
             // It ends the server with a signal.
             Step::Smoke => cfg!(unix),
             Step::Asan => cfg!(all(target_os = "linux", target_arch = "x86_64")),
-            Step::Cpp | Step::Loom | Step::Soak => cfg!(target_os = "linux"),
+            Step::Conformance | Step::Cpp | Step::Loom | Step::Soak => cfg!(target_os = "linux"),
             _ => true,
         }
     }
@@ -210,6 +213,7 @@ impl Step {
             Step::Windows => &[Tool::Windows],
             Step::Cpp => &[Tool::Cpp, Tool::Windows],
             Step::Smoke => &[Tool::Curl],
+            Step::Conformance => conformance::TOOLS,
             Step::House | Step::Diagrams | Step::Doctest | Step::Docs => &[],
         }
     }
@@ -272,13 +276,13 @@ fn show_failure(command: &str, output: &[u8]) -> Result<()> {
 }
 
 fn rendered(table: &[(Step, Verdict, Duration)]) -> String {
-    let mut text = String::from("\nstep       verdict   seconds\n");
+    let mut text = String::from("\nstep         verdict   seconds\n");
     for (step, verdict, taken) in table {
         let seconds = match verdict {
             Verdict::NotRun | Verdict::NotHere => String::from("-"),
             _ => format!("{:.1}", taken.as_secs_f64()),
         };
-        text.push_str(&format!("{:<10} {:<8} {:>8}\n", step.name(), verdict.name(), seconds));
+        text.push_str(&format!("{:<12} {:<8} {:>8}\n", step.name(), verdict.name(), seconds));
     }
     text
 }
@@ -295,10 +299,10 @@ mod tests {
             (Step::Docs, Verdict::NotRun, Duration::ZERO),
         ];
         let expected = "
-step       verdict   seconds
-fmt        passed        0.4
-powerset   FAILED      123.5
-docs       not run         -
+step         verdict   seconds
+fmt          passed        0.4
+powerset     FAILED      123.5
+docs         not run         -
 ";
         assert_eq!(rendered(&table), expected);
     }

@@ -5,6 +5,7 @@
 
 mod bench;
 mod command;
+mod conformance;
 mod cpp;
 mod deep;
 mod diagrams;
@@ -40,6 +41,8 @@ enum Task {
     Test(gates::Options),
     /// Measure, and write benches/RESULTS.md
     Bench(bench::Options),
+    /// Put the corpus to other servers and their tools to ours, and write docs/http-conformance.md
+    Conformance(conformance::Options),
     /// Draw the pictures of the documents
     Diagrams(diagrams::Options),
 }
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Test(options) => gates::run(&options),
         Task::Bench(options) => bench::run(&options),
+        Task::Conformance(options) => conformance::run(&options),
         Task::Diagrams(options) => diagrams::run(&options),
     };
     match done {

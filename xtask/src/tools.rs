@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::command::Command;
 use crate::windows::toolchain;
-use crate::{Result, cpp};
+use crate::{Result, conformance, cpp};
 
 /// A program that some gate starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,10 +14,14 @@ pub(crate) enum Tool {
     Cpp,
     Curl,
     Hack,
+    /// A suite for HTTP/2.
+    Httpwg,
     Nextest,
     /// The toolchain that has sanitizers.
     Nightly,
     Rustfmt,
+    /// Other servers, and tools that are put to ours.
+    Servers,
     /// All that builds and runs for Windows.
     Windows,
 }
@@ -32,8 +36,8 @@ pub(crate) struct Missing {
 impl Tool {
     /// Finds the tool, or installs it where that needs nobody's decision.
     ///
-    /// A cargo subcommand goes into the user's own cargo directory; `curl` and what builds for Windows come
-    /// from Debian's packages when we are root there. A toolchain's components are the user's to change, so
+    /// A cargo subcommand goes into the user's own cargo directory; `curl`, other servers and what builds for Windows
+    /// come from Debian's packages when we are root there. A toolchain's components are the user's to change, so
     /// those are only named.
     pub(crate) fn ensure(self) -> Result<(), Missing> {
         if self.present() {
@@ -56,9 +60,12 @@ impl Tool {
             Tool::Cpp => return cpp::missing().is_empty(),
             Tool::Curl => "curl --version",
             Tool::Hack => "cargo hack --version",
+            // It knows no `--version`, and says so with success.
+            Tool::Httpwg => "httpwg --version",
             Tool::Nextest => "cargo nextest --version",
             Tool::Nightly => "cargo +nightly --version",
             Tool::Rustfmt => "cargo fmt --version",
+            Tool::Servers => return conformance::missing().is_empty(),
             Tool::Windows => return toolchain::missing().is_empty(),
         };
         Command::new(version).captured().is_ok_and(|output| output.status.success())
@@ -68,13 +75,22 @@ impl Tool {
     fn installation(self) -> Vec<Command> {
         match self {
             Tool::Hack => vec![Command::new("cargo install cargo-hack --locked")],
+            // It waits for the server more than it works.
+            Tool::Httpwg => {
+                vec![Command::new(&format!("cargo install {} --locked --debug", conformance::HTTPWG))]
+            }
             Tool::Nextest => vec![Command::new("cargo install cargo-nextest --locked")],
+            Tool::Servers if is_root() && has_apt() => packages(conformance::PACKAGES),
             Tool::Curl if is_root() && has_apt() => packages("curl ca-certificates"),
             Tool::Cpp if is_root() && has_apt() => packages(cpp::PACKAGES),
             Tool::Windows if is_root() && has_apt() => packages(toolchain::PACKAGES),
-            Tool::Clippy | Tool::Cpp | Tool::Curl | Tool::Nightly | Tool::Rustfmt | Tool::Windows => {
-                Vec::new()
-            }
+            Tool::Clippy
+            | Tool::Cpp
+            | Tool::Curl
+            | Tool::Nightly
+            | Tool::Rustfmt
+            | Tool::Servers
+            | Tool::Windows => Vec::new(),
         }
     }
 
@@ -85,7 +101,11 @@ impl Tool {
             Tool::Curl => "sudo apt-get install curl".into(),
             Tool::Hack => "cargo install cargo-hack --locked".into(),
             Tool::Nextest => "cargo install cargo-nextest --locked".into(),
+            Tool::Httpwg => format!("cargo install {} --locked --debug", conformance::HTTPWG),
             Tool::Nightly => "rustup toolchain install nightly --profile minimal".into(),
+            Tool::Servers => {
+                format!("sudo apt-get install --no-install-recommends {}", conformance::PACKAGES)
+            }
             Tool::Windows => {
                 format!("sudo apt-get install --no-install-recommends {}", toolchain::PACKAGES)
             }
@@ -103,9 +123,13 @@ impl fmt::Display for Tool {
             }
             Tool::Curl => "curl",
             Tool::Hack => "cargo-hack",
+            Tool::Httpwg => "httpwg",
             Tool::Nextest => "cargo-nextest",
             Tool::Nightly => "the nightly toolchain",
             Tool::Rustfmt => "rustfmt",
+            Tool::Servers => {
+                return write!(f, "what the server is compared with ({})", conformance::missing().join(", "));
+            }
             Tool::Windows => {
                 return write!(f, "what builds for Windows ({})", toolchain::missing().join(", "));
             }

@@ -6,9 +6,11 @@
 #![forbid(unsafe_code)]
 
 mod cases;
+mod reasons;
 mod run;
 
-pub use self::run::{Heard, ask};
+pub use self::reasons::{Peer, Reason, reasons};
+pub use self::run::{Heard, ask, watch};
 
 /// Some octets, and what is expected of a server that gets them.
 #[derive(Clone, Debug)]
@@ -36,12 +38,20 @@ pub enum Then {
     Cut,
     /// It is kept: the probe is answered.
     Open,
+    /// It is kept, and the probe is not answered: the server waits for more. No case expects that.
+    Waits,
 }
 
 /// Every case.
 #[must_use]
 pub fn all() -> Vec<Case> {
     cases::all()
+}
+
+/// The same by subject.
+#[must_use]
+pub fn subjects() -> Vec<(&'static str, Vec<Case>)> {
+    cases::subjects()
 }
 
 /// What goes behind a case.

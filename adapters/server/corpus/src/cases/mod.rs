@@ -12,17 +12,20 @@ mod truncation;
 use crate::{Case, Then};
 
 pub(crate) fn all() -> Vec<Case> {
-    [
-        request_line::cases(),
-        target::cases(),
-        fields::cases(),
-        framing::cases(),
-        chunked::cases(),
-        connection::cases(),
-        limits::cases(),
-        truncation::cases(),
+    subjects().into_iter().flat_map(|(_, cases)| cases).collect()
+}
+
+pub(crate) fn subjects() -> Vec<(&'static str, Vec<Case>)> {
+    vec![
+        ("The request line", request_line::cases()),
+        ("The request target and Host", target::cases()),
+        ("Field lines", fields::cases()),
+        ("Where a body ends", framing::cases()),
+        ("The chunked coding", chunked::cases()),
+        ("Connections and expectations", connection::cases()),
+        ("What is too large", limits::cases()),
+        ("Requests that are cut off", truncation::cases()),
     ]
-    .concat()
 }
 
 /// Understood, and the connection is kept.
