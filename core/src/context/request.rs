@@ -8,6 +8,7 @@ use http::header::{HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Uri, Version};
 
+use super::headers::{Headers, UnreadHeaders};
 use crate::contain::contained;
 use crate::{Error, ErrorKind, Result};
 
@@ -20,9 +21,7 @@ pub struct Request {
     url: Uri,
     original_url: Option<Uri>,
     version: Version,
-    headers: HeaderMap,
-    /// Empty, with the memory of an earlier request.
-    spare: HeaderMap,
+    headers: Headers,
     extensions: Extensions,
     /// Entity body that was put back, and what a dropped read left behind; read before the host's.
     pub(crate) entity: VecDeque<Bytes>,
@@ -93,13 +92,13 @@ impl Request {
     /// The headers.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
-        &self.headers
+        self.headers.get()
     }
 
     /// The headers, to be changed for the modules and the handler that follow.
     #[must_use]
     pub fn headers_mut(&mut self) -> &mut HeaderMap {
-        &mut self.headers
+        self.headers.get_mut()
     }
 
     /// The first value of a header, if it is visible ASCII.
@@ -107,7 +106,7 @@ impl Request {
     /// IIS counterpart: `GetHeader`.
     #[must_use]
     pub fn header(&self, name: impl http::header::AsHeaderName) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
+        self.headers().get(name)?.to_str().ok()
     }
 
     /// Sets a header from text, replacing what was there.
@@ -119,7 +118,7 @@ impl Request {
     /// IIS counterpart: `SetHeader` with `fReplace`.
     pub fn set_header(&mut self, name: &str, value: &str) -> Result<()> {
         let (name, value) = parse_header(name, value)?;
-        self.headers.try_insert(name, value).map(drop).map_err(|_| too_many_headers())
+        self.headers_mut().try_insert(name, value).map(drop).map_err(|_| too_many_headers())
     }
 
     /// What the host attached to the request. Handed to a tower service with the request, so empty after the handler.
@@ -155,7 +154,7 @@ impl Request {
         self.method = parts.method;
         self.url = parts.uri;
         self.version = parts.version;
-        self.headers = parts.headers;
+        self.headers.set(parts.headers);
         self.extensions = parts.extensions;
         self.original_url = None;
         self.entity.clear();
@@ -175,22 +174,18 @@ impl Request {
         self.url = url;
         self.original_url = original_url;
         self.version = version;
-        self.headers = headers;
+        self.headers.set(headers);
     }
 
-    /// An empty map with the memory of an earlier request's headers, if there is one. For a host that reads the head
-    /// of the next request into it.
-    #[must_use]
-    pub fn take_spare(&mut self) -> HeaderMap {
-        std::mem::take(&mut self.spare)
+    /// The headers of a request that has just [started](super::Context::start), in place of those that it started with. For
+    /// hosts.
+    pub fn set_unread_headers(&mut self, unread: UnreadHeaders) {
+        self.headers.set_unread(unread);
     }
 
     /// Lets go of what the client sent, keeping capacity.
     pub(crate) fn finish(&mut self) {
         self.headers.clear();
-        if self.spare.capacity() < self.headers.capacity() && self.headers.capacity() <= SPARE_HEADERS {
-            std::mem::swap(&mut self.headers, &mut self.spare);
-        }
         let _ = contained(|| self.extensions.clear());
         self.entity.clear();
         self.arrived.clear();
@@ -207,22 +202,15 @@ impl Request {
         if keep {
             *request.method_mut() = self.method.clone();
             *request.uri_mut() = self.url.clone();
-            // The handler gets the map, and what stays is copied into the one of an earlier request, whose memory
-            // is there already.
-            let headers = std::mem::replace(&mut self.headers, std::mem::take(&mut self.spare));
-            self.headers.extend(headers.iter().map(|(name, value)| (name.clone(), value.clone())));
-            *request.headers_mut() = headers;
+            *request.headers_mut() = self.headers.take_and_keep();
         } else {
             *request.method_mut() = std::mem::take(&mut self.method);
             *request.uri_mut() = std::mem::take(&mut self.url);
-            *request.headers_mut() = std::mem::take(&mut self.headers);
+            *request.headers_mut() = self.headers.take();
         }
         request
     }
 }
-
-/// Header maps up to this size are kept for the next request; a client that sent more shall not hold the memory.
-const SPARE_HEADERS: usize = 64;
 
 /// The map is full: the `http` crate panics where it is not asked first.
 pub(crate) fn too_many_headers() -> Error {

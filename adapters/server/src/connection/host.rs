@@ -12,7 +12,8 @@ use crate::transport::Transport;
 
 /// A connection as its requests see it.
 pub(super) trait Carrier: Send + Sync {
-    fn start_send(&self, part: ResponsePart);
+    /// What came of it, where that is known at once.
+    fn start_send(&self, part: ResponsePart) -> Option<Completion>;
     fn poll_send(&self, task: &mut Task<'_>) -> Poll<Completion>;
     fn start_read(&self);
     fn poll_read(&self, max: usize, task: &mut Task<'_>) -> Poll<Result<Bytes, CompletionStatus>>;
@@ -20,8 +21,8 @@ pub(super) trait Carrier: Send + Sync {
 }
 
 impl<T: Transport> Carrier for Mutex<Wire<T>> {
-    fn start_send(&self, part: ResponsePart) {
-        lock(self).start_send(part);
+    fn start_send(&self, part: ResponsePart) -> Option<Completion> {
+        lock(self).start_send(part)
     }
 
     fn poll_send(&self, task: &mut Task<'_>) -> Poll<Completion> {
@@ -49,29 +50,32 @@ pub(super) fn lock<T>(wire: &Mutex<Wire<T>>) -> MutexGuard<'_, Wire<T>> {
 #[derive(Default)]
 pub(super) struct ServerHost {
     carrier: Option<Arc<dyn Carrier>>,
+    /// What came of the last send, if that is known.
+    sent: Option<Completion>,
     max: usize,
 }
 
 impl ServerHost {
     pub(super) fn new(carrier: Arc<dyn Carrier>) -> Self {
-        Self { carrier: Some(carrier), max: 0 }
+        Self { carrier: Some(carrier), sent: None, max: 0 }
     }
 
     /// Puts a pooled context on a connection, or takes it off.
     pub(super) fn set(cx: &mut Context, carrier: Option<Arc<dyn Carrier>>) -> bool {
         let host: Option<&mut Self> = (cx.host_mut() as &mut dyn Any).downcast_mut();
-        host.map(|host| host.carrier = carrier).is_some()
+        host.map(|host| *host = Self { carrier, ..Self::default() }).is_some()
     }
 }
 
 impl Host for ServerHost {
     fn start_send(&mut self, part: ResponsePart) {
-        if let Some(carrier) = &self.carrier {
-            carrier.start_send(part);
-        }
+        self.sent = self.carrier.as_ref().and_then(|carrier| carrier.start_send(part));
     }
 
     fn poll_send(&mut self, task: &mut Task<'_>) -> Poll<Completion> {
+        if let Some(sent) = self.sent {
+            return Poll::Ready(sent);
+        }
         self.carrier
             .as_ref()
             .map_or(Poll::Ready(Completion::failure(GONE)), |carrier| carrier.poll_send(task))

@@ -18,7 +18,7 @@ mod wire;
 use std::time::Duration;
 
 pub(crate) use self::pace::Pace;
-pub(crate) use self::pool::Serving;
+pub(crate) use self::pool::{Serving, Stopping};
 pub(crate) use self::secure::serve as serve_encrypted;
 pub(crate) use self::serve::serve;
 pub(crate) use self::watchdog::Watchdog;

@@ -5,11 +5,10 @@ use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Context as Task;
+use std::task::{Context as Task, Waker};
 
-use bivalve_core::{Connection, Context, Pipeline};
+use bivalve_core::{Connection, Context, Pipeline, UnreadHeaders};
 use bivalve_tower::PipelineService;
-use http::HeaderMap;
 use http::request::Parts;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -31,13 +30,15 @@ pub(crate) struct Serving {
     service: PipelineService,
 }
 
-/// Memory of requests that are over.
-#[derive(Default)]
-struct Pool {
-    #[allow(clippy::vec_box, reason = "contexts move in and out, and are about 1 KiB")]
-    contexts: Vec<Box<Context>>,
-    /// Of the headers of a request, for the next one.
-    spare: HeaderMap,
+/// Requests that are over, for their memory.
+#[allow(clippy::vec_box, reason = "contexts move in and out, and are about 1 KiB")]
+type Pool = Vec<Box<Context>>;
+
+/// Hears when the server stops.
+pub(crate) struct Stopping<'p, 's> {
+    notified: Pin<&'p mut Notified<'s>>,
+    /// Who is woken then.
+    heard_by: Option<Waker>,
 }
 
 /// A request that is under way, counted until this is dropped.
@@ -102,14 +103,13 @@ impl Serving {
     }
 
     /// Whether the server stops; wakes the task when it will.
-    pub(crate) fn is_stopping(&self, stopping: Pin<&mut Notified<'_>>, task: &mut Task<'_>) -> bool {
-        // Registered first: who stops between the two is heard.
-        self.has_stopped() || stopping.poll(task).is_ready() || self.has_stopped()
-    }
-
-    /// An empty map, with memory where there is some.
-    pub(super) fn spare(&self) -> HeaderMap {
-        std::mem::take(&mut self.lock().spare)
+    pub(crate) fn is_stopping(&self, stopping: &mut Stopping<'_, '_>, task: &mut Task<'_>) -> bool {
+        if !stopping.heard_by.as_ref().is_some_and(|waker| waker.will_wake(task.waker())) {
+            // Registered before the flag is read: who stops between the two is heard.
+            let _ = stopping.notified.as_mut().poll(task);
+            stopping.heard_by = Some(task.waker().clone());
+        }
+        self.has_stopped()
     }
 
     fn lock(&self) -> MutexGuard<'_, Pool> {
@@ -120,18 +120,29 @@ impl Serving {
     pub(super) fn context(
         &self,
         parts: Parts,
+        unread: Option<UnreadHeaders>,
         connection: &Arc<Connection>,
         carrier: &Arc<dyn Carrier>,
     ) -> Box<Context> {
-        let pooled = self.lock().contexts.pop();
-        if let Some(mut cx) = pooled
-            && ServerHost::set(&mut cx, Some(Arc::clone(carrier)))
-        {
-            cx.start(parts, Some(Arc::clone(connection)));
-            return cx;
+        let mut cx = match self.pooled(carrier) {
+            Some(mut cx) => {
+                cx.start(parts, Some(Arc::clone(connection)));
+                cx
+            }
+            None => {
+                let host = ServerHost::new(Arc::clone(carrier));
+                Context::new(&self.pipeline, Box::new(host), parts, Arc::clone(connection))
+            }
+        };
+        if let Some(unread) = unread {
+            cx.request_mut().set_unread_headers(unread);
         }
-        let host = ServerHost::new(Arc::clone(carrier));
-        Context::new(&self.pipeline, Box::new(host), parts, Arc::clone(connection))
+        cx
+    }
+
+    fn pooled(&self, carrier: &Arc<dyn Carrier>) -> Option<Box<Context>> {
+        let mut cx = self.lock().pop()?;
+        ServerHost::set(&mut cx, Some(Arc::clone(carrier))).then_some(cx)
     }
 
     /// A context whose request is over.
@@ -139,14 +150,16 @@ impl Serving {
         cx.release();
         ServerHost::set(&mut cx, None);
         cx.response_mut().reuse(headers, chunks);
-        let spare = cx.request_mut().take_spare();
         let mut pool = self.lock();
-        let unused = std::mem::replace(&mut pool.spare, spare);
-        if pool.contexts.len() < POOL {
-            pool.contexts.push(cx);
+        if pool.len() < POOL {
+            pool.push(cx);
         }
-        drop(pool);
-        drop(unused);
+    }
+}
+
+impl<'p, 's> Stopping<'p, 's> {
+    pub(crate) fn new(notified: Pin<&'p mut Notified<'s>>) -> Self {
+        Self { notified, heard_by: None }
     }
 }
 

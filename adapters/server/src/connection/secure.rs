@@ -12,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::http2;
-use super::pool::Serving;
+use super::pool::{Serving, Stopping};
 use crate::tls::{self, Tls};
 use crate::transport::{Prefixed, Socket, Streamed};
 
@@ -43,9 +43,10 @@ pub(crate) async fn serve(
 async fn shake_hands(socket: Socket, tls: &Tls, serving: &Serving) -> Option<TlsStream<Socket>> {
     let accept = TlsAcceptor::from(tls.config()).accept(socket);
     let mut accept = pin!(tokio::time::timeout(tls.handshake_timeout(), accept));
-    let mut stopping = pin!(serving.stopping());
+    let stopping = pin!(serving.stopping());
+    let mut stopping = Stopping::new(stopping);
     let shaken = poll_fn(|task| match accept.as_mut().poll(task) {
-        Poll::Pending if serving.is_stopping(stopping.as_mut(), task) => Poll::Ready(None),
+        Poll::Pending if serving.is_stopping(&mut stopping, task) => Poll::Ready(None),
         Poll::Pending => Poll::Pending,
         Poll::Ready(shaken) => Poll::Ready(Some(shaken)),
     });

@@ -1,7 +1,7 @@
 //! The life of a connection: requests, one after the other, until one side has had enough.
 
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as Task, Poll};
 use std::time::Instant;
@@ -9,14 +9,12 @@ use std::time::Instant;
 use bivalve_core::{Connection, Run};
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
-use tokio::sync::futures::Notified;
 use tokio::sync::oneshot;
-use tokio::time::Sleep;
 
 use super::host::{Carrier, lock};
-use super::pool::Serving;
+use super::pool::{Serving, Stopping};
 use super::watchdog::Watchdog;
-use super::wire::{self, After, Wire};
+use super::wire::{self, After, Finished, Wire};
 use super::{Timeouts, http2, hyper};
 use crate::http1::head::Head;
 use crate::http1::reject::Reject;
@@ -29,18 +27,19 @@ use crate::transport::{Prefixed, Transport};
 /// connection costs little.
 pub(crate) async fn serve<T: Transport>(transport: T, connection: Arc<Connection>, serving: Arc<Serving>) {
     let wire = Arc::new(Mutex::new(Wire::new(transport, Arc::clone(&serving))));
-    let mut sleep = pin!(tokio::time::sleep(serving.timeouts.idle));
-    let mut stopping = pin!(serving.stopping());
+    let sleep = pin!(tokio::time::sleep(serving.timeouts.idle));
+    let mut watchdog = Watchdog::new(sleep);
+    let stopping = pin!(serving.stopping());
+    let mut stopping = Stopping::new(stopping);
     loop {
         let deadline = Instant::now() + serving.timeouts.idle;
-        let mut watchdog = Watchdog::new(sleep.as_mut());
         let came = poll_fn(|task| {
             let mut wire = lock(&wire);
             // The memory of the last response comes back.
             let _ = wire.poll_flush(task);
             match wire.poll_more(task) {
                 // What has come is served: the client may have sent it before it could know.
-                Poll::Pending if serving.is_stopping(stopping.as_mut(), task) => Poll::Ready(None),
+                Poll::Pending if serving.is_stopping(&mut stopping, task) => Poll::Ready(None),
                 more => first_of(more, &mut watchdog, deadline, task),
             }
         });
@@ -51,8 +50,8 @@ pub(crate) async fn serve<T: Transport>(transport: T, connection: Arc<Connection
             wire: &wire,
             connection: &connection,
             serving: &serving,
-            sleep: sleep.as_mut(),
-            stopping: stopping.as_mut(),
+            watchdog: &mut watchdog,
+            stopping: &mut stopping,
             head: None,
             cut: true,
         };
@@ -112,19 +111,19 @@ async fn hand_over<T: Transport>(
 }
 
 /// A connection on which requests come.
-struct Busy<'a, 's, T: Transport> {
+struct Busy<'a, 's, 'n, T: Transport> {
     wire: &'a Arc<Mutex<Wire<T>>>,
     connection: &'a Arc<Connection>,
     serving: &'a Arc<Serving>,
-    sleep: Pin<&'a mut Sleep>,
-    stopping: Pin<&'a mut Notified<'s>>,
+    watchdog: &'a mut Watchdog<'s>,
+    stopping: &'a mut Stopping<'s, 'n>,
     /// When the head that is coming began to come.
     head: Option<Instant>,
     /// Dropped in the middle, unless it says otherwise: by a panic, or because the server's time is over.
     cut: bool,
 }
 
-impl<T: Transport> Drop for Busy<'_, '_, T> {
+impl<T: Transport> Drop for Busy<'_, '_, '_, T> {
     fn drop(&mut self) {
         let mut wire = lock(self.wire);
         if self.cut && wire.is_unfinished() {
@@ -133,7 +132,7 @@ impl<T: Transport> Drop for Busy<'_, '_, T> {
     }
 }
 
-impl<T: Transport> Busy<'_, '_, T> {
+impl<T: Transport> Busy<'_, '_, '_, T> {
     async fn requests(&mut self) -> Next {
         let next = self.until_none_comes().await;
         self.cut = false;
@@ -144,7 +143,7 @@ impl<T: Transport> Busy<'_, '_, T> {
         let carrier: Arc<dyn Carrier> = Arc::clone(self.wire) as Arc<dyn Carrier>;
         let mut in_a_row = 0_u32;
         loop {
-            let head = lock(self.wire).next_head(self.serving.spare());
+            let head = lock(self.wire).next_head();
             let head = match head {
                 Ok(Some(wire::Next::Request(head))) => {
                     self.head = None;
@@ -169,8 +168,7 @@ impl<T: Transport> Busy<'_, '_, T> {
                     return self.close(true).await;
                 }
             };
-            self.request(head, &carrier).await;
-            let after = lock(self.wire).after();
+            let (after, unsent) = self.request(head, &carrier).await;
             match after {
                 After::Next => {}
                 After::Drain if self.drained().await => {}
@@ -185,21 +183,21 @@ impl<T: Transport> Busy<'_, '_, T> {
             if in_a_row.is_multiple_of(FAIR) {
                 tokio::task::yield_now().await;
             }
-            if lock(self.wire).unsent() > BATCH && !self.flushed().await {
+            if unsent > BATCH && !self.flushed().await {
                 return self.abort();
             }
         }
     }
 
-    /// Runs one request through the pipeline.
-    async fn request(&mut self, head: Head, carrier: &Arc<dyn Carrier>) {
+    /// Runs one request through the pipeline. What follows it, and the octets of responses that have not left.
+    async fn request(&mut self, head: Head, carrier: &Arc<dyn Carrier>) -> (After, u64) {
         let _underway = self.serving.begin();
-        let cx = self.serving.context(head.parts, self.connection, carrier);
+        let cx = self.serving.context(head.parts, head.unread, self.connection, carrier);
         let disconnector = cx.disconnector();
         let mut run = Run::new(cx);
         {
             let mut end = pin!(run.run_to_end());
-            let mut watchdog = Watchdog::new(self.sleep.as_mut());
+            let watchdog = &mut *self.watchdog;
             poll_fn(|task| {
                 if end.as_mut().poll(task).is_ready() {
                     return Poll::Ready(());
@@ -223,13 +221,14 @@ impl<T: Transport> Busy<'_, '_, T> {
             })
             .await;
         }
-        let memory = lock(self.wire).take_memory();
+        let Finished { after, unsent, memory } = lock(self.wire).finish();
         self.serving.recycle(run.into_context(), memory);
+        (after, unsent)
     }
 
     /// Waits for more of a request, and meanwhile sends what is finished.
     async fn more(&mut self) -> Came {
-        let Self { wire, serving, sleep, stopping, head, .. } = self;
+        let Self { wire, serving, watchdog, stopping, head, .. } = self;
         let begun = lock(wire).has_begun();
         let now = Instant::now();
         let deadline = match begun {
@@ -237,14 +236,13 @@ impl<T: Transport> Busy<'_, '_, T> {
             true => *head.get_or_insert(now) + serving.timeouts.head,
             false => now + RESTLESS.min(serving.timeouts.idle),
         };
-        let mut watchdog = Watchdog::new(sleep.as_mut());
         poll_fn(|task| {
             let mut wire = lock(wire);
             wire.push_out(task);
             match wire.poll_more(task) {
                 Poll::Ready(true) => return Poll::Ready(Came::More),
                 Poll::Ready(false) => return Poll::Ready(Came::End),
-                Poll::Pending if !begun && serving.is_stopping(stopping.as_mut(), task) => {
+                Poll::Pending if !begun && serving.is_stopping(stopping, task) => {
                     return Poll::Ready(Came::End);
                 }
                 Poll::Pending => {}
@@ -262,9 +260,8 @@ impl<T: Transport> Busy<'_, '_, T> {
 
     /// Reads what is left of a body that nobody wanted, if it is short.
     async fn drained(&mut self) -> bool {
-        let Self { wire, serving, sleep, .. } = self;
+        let Self { wire, serving, watchdog, .. } = self;
         let deadline = Instant::now() + serving.timeouts.stall;
-        let mut watchdog = Watchdog::new(sleep.as_mut());
         let mut left = DRAINED;
         let drained = poll_fn(|task| {
             let mut wire = lock(wire);
@@ -277,15 +274,14 @@ impl<T: Transport> Busy<'_, '_, T> {
                     Poll::Pending => break Poll::Pending,
                 }
             };
-            first_of(drained, &mut watchdog, deadline, task)
+            first_of(drained, watchdog, deadline, task)
         });
         drained.await == Some(true)
     }
 
     /// Waits until everything has left. `false`: it cannot.
     async fn flushed(&mut self) -> bool {
-        let Self { wire, serving, sleep, .. } = self;
-        let mut watchdog = Watchdog::new(sleep.as_mut());
+        let Self { wire, serving, watchdog, .. } = self;
         poll_fn(|task| {
             let mut wire = lock(wire);
             if wire.poll_flush(task).is_ready() {
@@ -313,9 +309,8 @@ impl<T: Transport> Busy<'_, '_, T> {
         }
         if linger {
             let deadline = Instant::now() + LINGER;
-            let Self { wire, sleep, .. } = self;
-            let mut watchdog = Watchdog::new(sleep.as_mut());
-            poll_fn(|task| first_of(lock(wire).poll_discard(task), &mut watchdog, deadline, task)).await;
+            let Self { wire, watchdog, .. } = self;
+            poll_fn(|task| first_of(lock(wire).poll_discard(task), watchdog, deadline, task)).await;
         } else {
             lock(self.wire).farewell();
         }

@@ -76,6 +76,16 @@ pub(super) enum After {
     Next,
 }
 
+/// What a request leaves behind.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) after: After,
+    /// Octets of finished responses that wait to be sent with the next ones.
+    pub(super) unsent: u64,
+    /// The memory of the response's headers and chunks, for the next one.
+    pub(super) memory: Memory,
+}
+
 impl<T: Transport> Wire<T> {
     pub(super) fn new(transport: T, serving: Arc<Serving>) -> Self {
         Self {
@@ -98,7 +108,7 @@ impl<T: Transport> Wire<T> {
 
     /// The next request, if all of its head is here; it is then under way.
     /// One that asks for another protocol stays where it is: whoever speaks HTTP/1.1 up to the change reads it again.
-    pub(super) fn next_head(&mut self, spare: HeaderMap) -> Result<Option<Next>, Reject> {
+    pub(super) fn next_head(&mut self) -> Result<Option<Next>, Reject> {
         if self.input.is_empty() {
             return Ok(None);
         }
@@ -112,7 +122,7 @@ impl<T: Transport> Wire<T> {
         if !T::ENCRYPTED && std::mem::take(&mut self.fresh) && octets[..] == *PREFACE {
             return Ok(Some(Next::Http2(octets)));
         }
-        let head = head::parse(&octets, &self.serving.limits, spare)?;
+        let head = head::parse(&octets, &self.serving.limits)?;
         if head.upgrade && head.length == BodyLength::Exact(0) {
             return Ok(Some(Next::Upgrade(octets)));
         }
@@ -187,11 +197,6 @@ impl<T: Transport> Wire<T> {
             }
             self.start();
         }
-    }
-
-    /// Octets of finished responses that wait to be sent with the next ones.
-    pub(super) fn unsent(&self) -> u64 {
-        self.output.len()
     }
 
     pub(super) fn has_failed(&self) -> bool {
@@ -337,8 +342,13 @@ impl<T: Transport> Wire<T> {
         }
     }
 
-    /// A part of the response.
-    pub(super) fn start_send(&mut self, part: ResponsePart) {
+    /// A part of the response. What came of it, where nothing is waited for: the last one leaves with what comes next.
+    pub(super) fn start_send(&mut self, part: ResponsePart) -> Option<Completion> {
+        self.encode(part);
+        (self.exchange.ended || self.exchange.reset).then(|| self.sent_part())
+    }
+
+    fn encode(&mut self, part: ResponsePart) {
         let ResponsePart { head, mut chunks, end, trailers } = part;
         let octets: u64 = chunks.iter().map(EntityChunk::len).sum();
         self.exchange.part = usize::try_from(octets).unwrap_or(usize::MAX);
@@ -375,23 +385,20 @@ impl<T: Transport> Wire<T> {
         }
     }
 
-    /// Whether the part has left. The last one need not: it leaves with what comes next.
+    /// Whether the part has left.
     pub(super) fn poll_send(&mut self, task: &mut Task<'_>) -> Poll<Completion> {
-        if self.exchange.reset {
-            return Poll::Ready(Completion::failure(CompletionStatus::CONNECTION_ABORTED));
-        }
-        if !self.exchange.ended {
+        if !self.exchange.ended && !self.exchange.reset {
             ready!(self.poll_flush(task));
         }
-        Poll::Ready(match self.failed {
-            Some(status) => Completion::failure(status),
-            None => Completion::success(self.exchange.part),
-        })
+        Poll::Ready(self.sent_part())
     }
 
-    /// The memory of the response's headers and chunks, for the next one.
-    pub(super) fn take_memory(&mut self) -> Memory {
-        std::mem::take(&mut self.exchange.memory)
+    fn sent_part(&self) -> Completion {
+        match self.failed {
+            _ if self.exchange.reset => Completion::failure(CompletionStatus::CONNECTION_ABORTED),
+            Some(status) => Completion::failure(status),
+            None => Completion::success(self.exchange.part),
+        }
     }
 
     pub(super) fn reset(&mut self) {
@@ -399,9 +406,10 @@ impl<T: Transport> Wire<T> {
     }
 
     /// What follows, now that the pipeline is done with the request.
-    pub(super) fn after(&self) -> After {
+    pub(super) fn finish(&mut self) -> Finished {
+        let memory = std::mem::take(&mut self.exchange.memory);
         let Exchange { encoder, body, ended, reset, .. } = &self.exchange;
-        match encoder {
+        let after = match encoder {
             Some(encoder) if *ended && !*reset && !self.has_failed() => {
                 if encoder.close {
                     After::Close
@@ -412,7 +420,8 @@ impl<T: Transport> Wire<T> {
                 }
             }
             _ => After::Abort,
-        }
+        };
+        Finished { after, unsent: self.output.len(), memory }
     }
 
     fn refuse(&mut self, reject: Reject) {

@@ -2,6 +2,7 @@
 
 use std::mem::MaybeUninit;
 
+use bivalve_core::UnreadHeaders;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName};
 use http::request::Parts;
@@ -16,7 +17,10 @@ use crate::Limits;
 /// A request whose body, if it has one, is still to come.
 #[derive(Debug)]
 pub(crate) struct Head {
+    /// Without headers, unless those are not as they came.
     pub(crate) parts: Parts,
+    /// The headers.
+    pub(crate) unread: Option<UnreadHeaders>,
     pub(crate) length: BodyLength,
     /// The connection may be used for another request afterwards: RFC 9112 section 9.3.
     pub(crate) persistent: bool,
@@ -28,8 +32,8 @@ pub(crate) struct Head {
     pub(crate) takes_trailers: bool,
 }
 
-/// Reads a complete head, as [`Scanner`](super::scan::Scanner) found it. `spare` is an empty map whose memory serves again.
-pub(crate) fn parse(head: &Bytes, limits: &Limits, spare: HeaderMap) -> Result<Head, Reject> {
+/// Reads a complete head, as [`Scanner`](super::scan::Scanner) found it.
+pub(crate) fn parse(head: &Bytes, limits: &Limits) -> Result<Head, Reject> {
     let mut fields = [const { MaybeUninit::uninit() }; Limits::MOST_HEADERS];
     let mut request = httparse::Request::new(&mut []);
     match request.parse_with_uninit_headers(head, &mut fields) {
@@ -45,37 +49,49 @@ pub(crate) fn parse(head: &Bytes, limits: &Limits, spare: HeaderMap) -> Result<H
     let version = if minor == 0 { Version::HTTP_10 } else { Version::HTTP_11 };
     let target = target::parse(&head.slice_ref(path.as_bytes()), &method, limits)?;
 
-    let mut headers = spare;
     let mut said = Said::default();
-    headers.try_reserve(request.headers.len()).map_err(|_| TOO_MANY)?;
     for field in request.headers.iter() {
-        let name = HeaderName::from_bytes(field.name.as_bytes());
-        let value = HeaderValue::from_maybe_shared(head.slice_ref(field.value));
-        let (Ok(name), Ok(value)) = (name, value) else {
-            return Err(Reject::bad("a header field has an octet that none has (RFC 9110 section 5.5)"));
-        };
-        said.hear(&name, field.value);
-        headers.try_append(name, value).map_err(|_| TOO_MANY)?;
+        if field.name.len() > LONGEST_NAME {
+            return Err(Reject::bad("a field name is longer than any that is known"));
+        }
+        said.hear(field.name.as_bytes(), field.value);
     }
     said.check_host(version)?;
+    let length = length::of(&said, version, limits)?;
+    let (persistent, takes_trailers) = (said.persists(version), said.takes_trailers(version));
+    let expects_continue = said.expects_continue(version)?;
     // Whoever reads the head again would take the Host field for what was asked.
     let upgrade = said.asks_upgrade(version) && target.authority.is_none();
-    if let Some(authority) = target.authority {
-        headers.insert(header::HOST, authority);
-    }
     let (mut parts, ()) = Request::new(()).into_parts();
     parts.method = method;
     parts.uri = target.uri;
     parts.version = version;
-    parts.headers = headers;
-    Ok(Head {
-        parts,
-        length: length::of(&said, version, limits)?,
-        persistent: said.persists(version),
-        expects_continue: said.expects_continue(version)?,
-        upgrade,
-        takes_trailers: said.takes_trailers(version),
-    })
+    let unread = match target.authority {
+        None => Some(UnreadHeaders::new(head.clone(), read_fields)),
+        Some(authority) => {
+            read_fields(head, &mut parts.headers);
+            parts.headers.insert(header::HOST, authority);
+            None
+        }
+    };
+    Ok(Head { parts, unread, length, persistent, expects_continue, upgrade, takes_trailers })
+}
+
+/// The fields of a head that has been [parsed](parse) before.
+fn read_fields(head: &Bytes, headers: &mut HeaderMap) {
+    let mut fields = [const { MaybeUninit::uninit() }; Limits::MOST_HEADERS];
+    let mut request = httparse::Request::new(&mut []);
+    let parsed = request.parse_with_uninit_headers(head, &mut fields);
+    debug_assert!(matches!(parsed, Ok(httparse::Status::Complete(_))), "it was parsed before");
+    headers.reserve(request.headers.len());
+    for field in request.headers.iter() {
+        let name = HeaderName::from_bytes(field.name.as_bytes());
+        let value = HeaderValue::from_maybe_shared(head.slice_ref(field.value));
+        // What `httparse` takes for a field is one for `http`: a test asks for each octet.
+        if let (Ok(name), Ok(value)) = (name, value) {
+            headers.append(name, value);
+        }
+    }
 }
 
 fn refusal(error: httparse::Error, head: &[u8]) -> Reject {
@@ -108,6 +124,9 @@ fn names_another_version(head: &[u8]) -> bool {
 
 const LINE: Reject = Reject::bad("the request line is not method, target and version (RFC 9112 section 3)");
 
+/// Octets of a name that `http` takes.
+const LONGEST_NAME: usize = u16::MAX as usize;
+
 const TOO_MANY: Reject =
     Reject::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "more header fields than can be held");
 
@@ -116,7 +135,10 @@ mod tests {
     use super::*;
 
     fn read(head: &'static str) -> Result<Head, u16> {
-        let parsed = parse(&Bytes::from_static(head.as_bytes()), &Limits::default(), HeaderMap::new());
+        let mut parsed = parse(&Bytes::from_static(head.as_bytes()), &Limits::default());
+        if let Ok(Head { parts, unread: Some(_), .. }) = &mut parsed {
+            read_fields(&Bytes::from_static(head.as_bytes()), &mut parts.headers);
+        }
         parsed.map_err(|reject| reject.status.as_u16())
     }
 
@@ -186,5 +208,39 @@ mod tests {
         ] {
             assert_eq!(refused(head), status, "{head:?}");
         }
+    }
+
+    #[test]
+    fn each_octet_that_is_taken_in_a_field_can_be_read_as_one() {
+        // A line feed by itself does not come so far.
+        for octet in (0..=u8::MAX).filter(|octet| *octet != b'\n') {
+            for at in 0..3 {
+                let (mut name, mut value) = (*b"abc", *b"abc");
+                name[at] = octet;
+                value[at] = octet;
+                for (name, value) in [(name, *b"abc"), (*b"abc", value)] {
+                    let head = [b"GET / HTTP/1.1\r\nhost: h\r\n", &name[..], b": ", &value[..], b"\r\n\r\n"]
+                        .concat();
+                    let head = Bytes::from(head);
+                    if parse(&head, &Limits::default()).is_ok() {
+                        let mut headers = HeaderMap::new();
+                        read_fields(&head, &mut headers);
+                        assert_eq!(headers.len(), 2, "{head:?}");
+                    }
+                }
+            }
+        }
+        let longest = |extra| {
+            let head =
+                format!("GET / HTTP/1.1\r\nhost: h\r\n{}: b\r\n\r\n", "a".repeat(LONGEST_NAME + extra));
+            parse(&Bytes::from(head.into_bytes()), &Limits::default()).map(|head| head.unread)
+        };
+        assert!(longest(1).is_err());
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            HeaderName::from_bytes(&[b'a'; LONGEST_NAME]).expect("http takes it"),
+            HeaderValue::from_static("b"),
+        );
+        assert!(longest(0).is_ok());
     }
 }

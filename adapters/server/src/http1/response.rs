@@ -2,7 +2,7 @@
 
 use bivalve_core::{EntityChunk, ResponseHead};
 use bytes::BytesMut;
-use http::header::{self, HeaderMap};
+use http::header::{self, HeaderMap, HeaderName};
 use http::{HeaderValue, Method, StatusCode, Version};
 
 use super::head::Head;
@@ -65,7 +65,9 @@ impl Encoder {
     pub(crate) fn begin(out: &mut Output, head: &ResponseHead, asked: Asked, first: u64, end: bool) -> Self {
         let ResponseHead { status, headers, .. } = head;
         let status = *status;
-        let announced = announced(headers);
+        let text = out.text();
+        status_line(text, status);
+        let Told { announced, close, upgrade, dated } = fields(text, headers);
         // RFC 9110 sections 6.4.1, 15.3.5, 15.4.5. A 101 of a module is the end of what can be said on this connection.
         let never =
             status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
@@ -80,13 +82,7 @@ impl Encoder {
             (false, _) if asked.old => (Framing::UntilClose, None),
             (false, _) => (Framing::Chunked, None),
         };
-        let close = !asked.persistent
-            || framing == Framing::UntilClose
-            || status.is_informational()
-            || asks_to_close(headers);
-        let text = out.text();
-        status_line(text, status);
-        fields(text, headers);
+        let close = !asked.persistent || framing == Framing::UntilClose || status.is_informational() || close;
         if let Some(length) = length {
             text.extend_from_slice(b"content-length: ");
             decimal(text, length);
@@ -95,8 +91,9 @@ impl Encoder {
         if framing == Framing::Chunked {
             text.extend_from_slice(b"transfer-encoding: chunked\r\n");
         }
-        connection(text, status, headers, close, asked.old);
-        if !headers.contains_key(header::DATE) {
+        // RFC 9110 section 7.8: who names protocols says so here.
+        connection(text, close, upgrade && status == StatusCode::UPGRADE_REQUIRED, asked.old);
+        if !dated {
             text.extend_from_slice(b"date: ");
             text.extend_from_slice(&date::now());
             text.extend_from_slice(b"\r\n");
@@ -152,16 +149,14 @@ impl Encoder {
     }
 }
 
-fn asks_to_close(headers: &HeaderMap) -> bool {
-    let mut values = headers.get_all(header::CONNECTION).iter();
-    values.any(|value| members(value.as_bytes()).any(|option| option.eq_ignore_ascii_case(b"close")))
-}
-
-/// The length that a head announces: one number, or none.
-fn announced(headers: &HeaderMap) -> Option<u64> {
-    let mut values = headers.get_all(header::CONTENT_LENGTH).iter();
-    let first = values.next().filter(|value| value.as_bytes().iter().all(u8::is_ascii_digit))?;
-    first.to_str().ok()?.parse().ok().filter(|_| values.next().is_none())
+/// What the fields of a response say that this file acts on.
+#[derive(Default)]
+struct Told {
+    /// The length that the head announces: one number, or none.
+    announced: Option<u64>,
+    close: bool,
+    upgrade: bool,
+    dated: bool,
 }
 
 fn status_line(text: &mut BytesMut, status: StatusCode) {
@@ -175,17 +170,38 @@ fn status_line(text: &mut BytesMut, status: StatusCode) {
     text.extend_from_slice(b"\r\n");
 }
 
-/// All fields but those that frame the message or speak of the connection, which are this file's.
-fn fields(text: &mut BytesMut, headers: &HeaderMap) {
+/// Writes all fields but those that frame the message or speak of the connection, which are this file's.
+fn fields(text: &mut BytesMut, headers: &HeaderMap) -> Told {
+    let mut told = Told::default();
+    let mut lengths = 0;
     for (name, value) in headers {
-        if !matches!(
-            *name,
-            header::CONTENT_LENGTH | header::TRANSFER_ENCODING | header::CONNECTION | header::TE
-        ) && !matches!(name.as_str(), "keep-alive" | "proxy-connection")
-        {
-            field(text, name.as_str().as_bytes(), value);
+        match *name {
+            header::CONTENT_LENGTH => {
+                lengths += 1;
+                told.announced = number(value).filter(|_| lengths == 1);
+            }
+            header::CONNECTION => {
+                told.close |= members(value.as_bytes()).any(|option| option.eq_ignore_ascii_case(b"close"));
+            }
+            header::TRANSFER_ENCODING | header::TE => {}
+            _ if *name == KEEP_ALIVE || *name == PROXY_CONNECTION => {}
+            _ => {
+                told.dated |= *name == header::DATE;
+                told.upgrade |= *name == header::UPGRADE;
+                field(text, name.as_str().as_bytes(), value);
+            }
         }
     }
+    told
+}
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// Digits only: `parse` takes a sign, and others do not.
+fn number(value: &HeaderValue) -> Option<u64> {
+    let digits = value.as_bytes().iter().all(u8::is_ascii_digit);
+    value.to_str().ok().filter(|_| digits)?.parse().ok()
 }
 
 fn field(text: &mut BytesMut, name: &[u8], value: &HeaderValue) {
@@ -197,9 +213,7 @@ fn field(text: &mut BytesMut, name: &[u8], value: &HeaderValue) {
 }
 
 /// RFC 9112 section 9.3 and 9.6.
-fn connection(text: &mut BytesMut, status: StatusCode, headers: &HeaderMap, close: bool, old: bool) {
-    // RFC 9110 section 7.8: who names protocols says so here.
-    let upgrade = status == StatusCode::UPGRADE_REQUIRED && headers.contains_key(header::UPGRADE);
+fn connection(text: &mut BytesMut, close: bool, upgrade: bool, old: bool) {
     text.extend_from_slice(match (close, upgrade) {
         (true, true) => b"connection: close, upgrade\r\n",
         (true, false) => b"connection: close\r\n",

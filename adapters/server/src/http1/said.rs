@@ -1,6 +1,5 @@
 //! What the fields of a head say of its framing and its connection, gathered while they are read.
 
-use http::header::{self, HeaderName};
 use http::{StatusCode, Version};
 
 use super::reject::Reject;
@@ -36,21 +35,23 @@ impl<'a> Field<'a> {
 }
 
 impl<'a> Said<'a> {
-    pub(crate) fn hear(&mut self, name: &HeaderName, value: &'a [u8]) {
-        match *name {
-            header::HOST => self.hosts.add(value),
-            header::CONTENT_LENGTH => self.lengths.add(value),
-            header::TRANSFER_ENCODING => self.codings.add(value),
-            header::EXPECT => self.expectations.add(value),
-            header::UPGRADE => self.names_protocol = true,
-            header::TE => self.takes_trailers |= members(value).any(|coding| is(coding, "trailers")),
-            header::CONNECTION => {
+    pub(crate) fn hear(&mut self, name: &[u8], value: &'a [u8]) {
+        let is_name = |field: &str| name.eq_ignore_ascii_case(field.as_bytes());
+        // By length first: most names are none of these.
+        match name.len() {
+            2 if is_name("te") => self.takes_trailers |= members(value).any(|coding| is(coding, "trailers")),
+            4 if is_name("host") => self.hosts.add(value),
+            6 if is_name("expect") => self.expectations.add(value),
+            7 if is_name("upgrade") => self.names_protocol = true,
+            10 if is_name("connection") => {
                 for option in members(value) {
                     self.close |= is(option, "close");
                     self.keep_alive |= is(option, "keep-alive");
                     self.upgrade |= is(option, "upgrade");
                 }
             }
+            14 if is_name("content-length") => self.lengths.add(value),
+            17 if is_name("transfer-encoding") => self.codings.add(value),
             _ => {}
         }
     }

@@ -6,6 +6,7 @@ use super::octets::is_token;
 use super::reject::Reject;
 use crate::Limits;
 use http::StatusCode;
+use memchr::memchr;
 
 /// Where the search stands.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,7 +36,7 @@ impl Scanner {
     ///
     /// Refuses as early as it can: a line without CR, a request line that is none, too many bytes or lines.
     pub(crate) fn scan(&mut self, bytes: &[u8], limits: &Limits) -> Result<Scan, Reject> {
-        while let Some(found) = bytes.get(self.at..).and_then(|rest| rest.iter().position(|b| *b == b'\n')) {
+        while let Some(found) = bytes.get(self.at..).and_then(|rest| memchr(b'\n', rest)) {
             let newline = self.at + found;
             // As if the octets had come one by one: what is beyond the limit is not looked at.
             self.within(newline + 1, limits)?;

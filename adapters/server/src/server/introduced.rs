@@ -11,7 +11,7 @@ use bivalve_core::{ConnectionBuilder, Driver};
 use super::admission::Admission;
 use super::worker::not_taken;
 use crate::Tls;
-use crate::connection::{Serving, serve, serve_encrypted};
+use crate::connection::{Serving, Stopping, serve, serve_encrypted};
 use crate::proxy;
 use crate::transport::{Driven, Socket};
 
@@ -57,9 +57,10 @@ impl Introduced {
 /// What the proxy says. `None`: nothing that counts, in the time that it has, or the server stops.
 async fn heard(socket: &mut Socket, serving: &Serving) -> Option<Option<proxy::Said>> {
     let mut reading = pin!(tokio::time::timeout(serving.timeouts.head, proxy::read(socket)));
-    let mut stopping = pin!(serving.stopping());
+    let stopping = pin!(serving.stopping());
+    let mut stopping = Stopping::new(stopping);
     let heard = poll_fn(|task| match reading.as_mut().poll(task) {
-        Poll::Pending if serving.is_stopping(stopping.as_mut(), task) => Poll::Ready(None),
+        Poll::Pending if serving.is_stopping(&mut stopping, task) => Poll::Ready(None),
         Poll::Pending => Poll::Pending,
         Poll::Ready(read) => Poll::Ready(Some(read)),
     });

@@ -1,7 +1,7 @@
 //! What leaves: status and headers that agree with the body, error pages, trailers that may follow.
 
 use http::StatusCode;
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::{Response, is_final_status};
 use crate::{EntityChunk, ResponseHead};
@@ -56,6 +56,9 @@ const OF_NO_ENTITY: &[&str] = &[
     "x-frame-options",
     "x-request-id",
 ];
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 impl Response {
     /// Status and headers for the wire. `end`: the response ends with this part, so its length is known.
@@ -122,22 +125,30 @@ impl Response {
             // RFC 9110 sections 15.3.5 and 15.4.5: no content.
             self.clear_entity();
         }
-        if self.headers.is_empty() {
-            return;
+        let mut has_length = false;
+        let mut has_others = false;
+        for name in self.headers.keys() {
+            has_length |= *name == header::CONTENT_LENGTH;
+            has_others |= matches!(*name, header::TRANSFER_ENCODING | header::UPGRADE)
+                || *name == KEEP_ALIVE
+                || *name == PROXY_CONNECTION;
         }
-        self.headers.remove(header::TRANSFER_ENCODING);
-        if self.status != StatusCode::SWITCHING_PROTOCOLS {
-            self.headers.remove("keep-alive");
-            self.headers.remove("proxy-connection");
-            // RFC 9110 section 15.5.22: a 426 names what it asks for.
-            if self.status != StatusCode::UPGRADE_REQUIRED {
-                self.headers.remove(header::UPGRADE);
+        if has_others {
+            self.headers.remove(header::TRANSFER_ENCODING);
+            if self.status != StatusCode::SWITCHING_PROTOCOLS {
+                self.headers.remove(KEEP_ALIVE);
+                self.headers.remove(PROXY_CONNECTION);
+                // RFC 9110 section 15.5.22: a 426 names what it asks for.
+                if self.status != StatusCode::UPGRADE_REQUIRED {
+                    self.headers.remove(header::UPGRADE);
+                }
             }
+        }
+        if !has_length {
+            return;
         }
         if self.status == StatusCode::NO_CONTENT {
             self.headers.remove(header::CONTENT_LENGTH);
-        }
-        if !self.headers.contains_key(header::CONTENT_LENGTH) {
             return;
         }
         let length = self.entity_len();

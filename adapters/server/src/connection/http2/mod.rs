@@ -26,7 +26,7 @@ use tower_service::Service;
 use self::bodies::{Bounded, Fault, Outgoing};
 use self::rules::Refusal;
 use self::watch::{Verdict, Watch};
-use super::pool::Serving;
+use super::pool::{Serving, Stopping};
 use super::watchdog::Watchdog;
 use crate::http1::reject::Reject;
 use crate::limits::{HTTP2_SEND_BUFFER, HTTP2_WINDOW};
@@ -42,10 +42,11 @@ pub(super) async fn serve(stream: Prefixed, connection: Arc<Connection>, serving
     let mut conn = pin!(builder(&tasks, serving).serve_connection(TokioIo::new(stream), service));
     let mut sleep = pin!(tokio::time::sleep(serving.timeouts.idle));
     let mut watchdog = Watchdog::new(sleep.as_mut());
-    let mut stopping = pin!(serving.stopping());
+    let stopping = pin!(serving.stopping());
+    let mut stopping = Stopping::new(stopping);
     let mut closing = None;
     poll_fn(|task| {
-        if closing.is_none() && serving.is_stopping(stopping.as_mut(), task) {
+        if closing.is_none() && serving.is_stopping(&mut stopping, task) {
             // GOAWAY, and what is under way is finished: RFC 9113 section 6.8.
             conn.as_mut().graceful_shutdown();
             closing = Some(Instant::now());

@@ -52,7 +52,7 @@ pub(super) fn check(parts: &mut Parts, limits: &Limits) -> Result<(), Refusal> {
         )));
     }
     let mut said = Said::default();
-    parts.headers.iter().for_each(|(name, value)| said.hear(name, value.as_bytes()));
+    parts.headers.iter().for_each(|(name, value)| said.hear(name.as_str().as_bytes(), value.as_bytes()));
     said.check_host(Version::HTTP_11)?;
     said.expects_continue(Version::HTTP_11)?;
     length::of(&said, Version::HTTP_11, limits)?;
