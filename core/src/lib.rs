@@ -56,7 +56,7 @@ pub use self::global::{
     GlobalRegistration, StopListeningProvider,
 };
 pub use self::host::{Host, ResponseHead, ResponsePart};
-pub use self::map_path::{MapPathError, VirtualDirectory};
+pub use self::map_path::{MapPathError, VirtualDirectory, decode_url_path};
 pub use self::module::Module;
 pub use self::notification::{Event, Notification, Notifications};
 pub use self::pipeline::{

@@ -245,8 +245,25 @@ pub(crate) fn resolve(
     Ok((decoded, physical))
 }
 
-/// The URL path decoded, if it means one thing only: by the rules of [`resolve`], without a physical path.
-pub(crate) fn decode_url(path: &str) -> Result<String, MapPathError> {
+/// The path of a URL decoded, if it means one thing only: by the rules of [`MapPathError`], without a physical path. For a
+/// module that maps URLs to something of its own.
+///
+/// Segments have one slash between them, and there is one at the end if the URL had one.
+///
+/// ```
+/// use bivalve_core::{MapPathError, decode_url_path};
+///
+/// assert_eq!(decode_url_path("/a%20b//c/")?, "/a b/c/");
+/// assert_eq!(decode_url_path("/a/%2e%2e/b"), Err(MapPathError::DotSegment));
+/// # Ok::<(), MapPathError>(())
+/// ```
+///
+/// # Errors
+///
+/// [`MapPathError`] for what could mean something else on another system, or to whoever decodes again.
+///
+/// IIS counterpart: what http.sys and request filtering do before a module sees the URL.
+pub fn decode_url_path(path: &str) -> Result<String, MapPathError> {
     if path.len() > MAX_URL {
         return Err(MapPathError::TooLong);
     }

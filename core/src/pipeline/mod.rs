@@ -163,7 +163,7 @@ impl Pipeline {
         if self.mappings.is_empty() {
             return Ok(None);
         }
-        let path = map_path::decode_url(request.url().path())?;
+        let path = map_path::decode_url_path(request.url().path())?;
         Ok(self.mappings.iter().find(|mapping| mapping.fits(request.method(), &path)))
     }
 

@@ -1,0 +1,36 @@
+//! What the standard library knows of a file on any system.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use cap_std::fs::OpenOptions;
+
+use super::Stamp;
+
+pub(super) fn stamp(metadata: &Metadata) -> io::Result<Stamp> {
+    let created = metadata.created().unwrap_or(UNIX_EPOCH).duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(Stamp {
+        size: metadata.len(),
+        modified: metadata.modified()?,
+        changed: (i64::try_from(created.as_secs()).unwrap_or_default(), i64::from(created.subsec_nanos())),
+        number: (0, 0),
+    })
+}
+
+/// When the file was last written.
+pub(super) fn changed(stamp: &Stamp) -> SystemTime {
+    stamp.modified
+}
+
+pub(super) fn without_waiting(_options: &mut OpenOptions) {}
+
+pub(super) fn wait_again(_file: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// Whether the process, or the system, has run out of something: `ERROR_TOO_MANY_OPEN_FILES`, `ERROR_NOT_ENOUGH_MEMORY`,
+/// `ERROR_NO_SYSTEM_RESOURCES`.
+pub(super) fn is_exhausted(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(4 | 8 | 1450))
+}

@@ -1,0 +1,46 @@
+//! What Unix knows of a file.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cap_std::fs::{OpenOptions, OpenOptionsExt};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::Errno;
+
+use super::Stamp;
+
+pub(super) fn stamp(metadata: &Metadata) -> io::Result<Stamp> {
+    Ok(Stamp {
+        size: metadata.len(),
+        modified: metadata.modified()?,
+        changed: (metadata.ctime(), metadata.ctime_nsec()),
+        number: (metadata.dev(), metadata.ino()),
+    })
+}
+
+/// When the file was last changed, its links and rights included.
+pub(super) fn changed(stamp: &Stamp) -> SystemTime {
+    let (seconds, nanoseconds) = stamp.changed;
+    let time = Duration::new(seconds.unsigned_abs(), u32::try_from(nanoseconds).unwrap_or_default());
+    if seconds < 0 { UNIX_EPOCH } else { UNIX_EPOCH.checked_add(time).unwrap_or(UNIX_EPOCH) }
+}
+
+/// A pipe without a writer would be waited for, a terminal would become ours.
+pub(super) fn without_waiting(options: &mut OpenOptions) {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    options.custom_flags(flags.bits().cast_signed());
+}
+
+/// A regular file is waited for: io_uring would report that a page is not in memory yet.
+pub(super) fn wait_again(file: &File) -> io::Result<()> {
+    let flags = fcntl_getfl(file)?;
+    Ok(fcntl_setfl(file, flags - OFlags::NONBLOCK)?)
+}
+
+/// Whether the process, or the system, has run out of something.
+pub(super) fn is_exhausted(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    errno.is_some_and(|errno| [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::IO].contains(&errno))
+}
