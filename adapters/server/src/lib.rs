@@ -94,8 +94,7 @@
 //! TLS in the kernel, revocation lists. `CONNECT` is answered with 501. A request for another protocol
 //! (WebSocket) goes to hyper, which ends the connection where the handler does not agree. A connection that has changed its protocol
 //! counts among the connections until it closes; a stop waits for it until its deadline.
-//! The access log of a module does not show what is refused before the pipeline ([`Limits`]), as IIS's log shows 404.14. No benchmark of the
-//! project measures the server yet; it has been seen to cost more CPU for a request than hyper does.
+//! No benchmark of the project measures the server yet; it has been seen to cost more CPU for a request than hyper does.
 //! In HTTP/2: `100 Continue` (a client that waits for it sends its body after a while of its own), WebSocket (RFC 8441).
 //!
 //! A client that finishes its side while a handler waits for something other than the body counts as gone, as for hyper: the handler
@@ -111,6 +110,7 @@ mod server;
 mod tls;
 mod transport;
 
+pub use self::connection::Refused;
 pub use self::limits::Limits;
 pub use self::proxy::TrustedPeers;
 pub use self::server::{Listener, Running, Server, StartError, Stopped, WorkerRuntime};

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context as Task, Poll};
 
-use bivalve_core::{Pipeline, Run};
+use bivalve_core::{Context, Error, Pipeline, Run};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body as HttpBody;
@@ -58,6 +58,36 @@ impl PipelineService {
     }
 }
 
+impl PipelineService {
+    /// Answers with this error, before any module sees the request: for a server that refuses it. LogRequest, EndRequest and
+    /// SendResponse run.
+    ///
+    /// IIS counterpart: what request filtering refuses, 404.14 for one. Modules read its sub-status in the response.
+    pub fn refuse<B>(&self, request: Request<B>, error: &Error) -> ResponseFuture
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.run(request, |cx| Run::refused(cx, error))
+    }
+
+    fn run<B>(&self, request: Request<B>, run: impl FnOnce(Box<Context>) -> Run) -> ResponseFuture
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let asked = crate::headers::Asked::of(request.method());
+        let (cx, exchange) = self.shared.context(request);
+        let disconnector = cx.disconnector();
+        let mut run = run(cx);
+        let run = Box::pin(async move {
+            run.run_to_end().await;
+            run.into_context()
+        });
+        ResponseFuture::new(run, exchange, Arc::clone(&self.shared), disconnector, asked)
+    }
+}
+
 impl<B> Service<Request<B>> for PipelineService
 where
     B: HttpBody<Data = Bytes> + Send + 'static,
@@ -72,15 +102,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
-        let asked = crate::headers::Asked::of(request.method());
-        let (cx, exchange) = self.shared.context(request);
-        let disconnector = cx.disconnector();
-        let mut run = Run::new(cx);
-        let run = Box::pin(async move {
-            run.run_to_end().await;
-            run.into_context()
-        });
-        ResponseFuture::new(run, exchange, Arc::clone(&self.shared), disconnector, asked)
+        self.run(request, Run::new)
     }
 }
 

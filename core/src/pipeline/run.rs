@@ -51,6 +51,17 @@ impl Run {
         Self { cursor: Cursor::new(pipeline.lists()), cx, pipeline, signal }
     }
 
+    /// At LogRequest, with the answer of this error: a request that the host refuses before any module sees it. LogRequest,
+    /// EndRequest and SendResponse run, as they do in IIS for what request filtering refuses at BeginRequest, before the modules
+    /// behind it.
+    #[must_use]
+    pub fn refused(cx: Box<Context>, error: &Error) -> Self {
+        let mut run = Self::new(cx);
+        run.cx.fail(error);
+        run.cursor.finish(run.pipeline.lists());
+        run
+    }
+
     /// The request.
     #[must_use]
     pub fn context(&self) -> &Context {

@@ -8,6 +8,7 @@ mod hyper;
 mod input;
 mod pace;
 mod pool;
+mod refusals;
 mod secure;
 mod serve;
 #[cfg(test)]
@@ -19,6 +20,8 @@ use std::time::Duration;
 
 pub(crate) use self::pace::Pace;
 pub(crate) use self::pool::{Serving, Stopping};
+pub(crate) use self::refusals::RefusalCounter;
+pub use self::refusals::Refused;
 pub(crate) use self::secure::serve as serve_encrypted;
 pub(crate) use self::serve::serve;
 pub(crate) use self::watchdog::Watchdog;

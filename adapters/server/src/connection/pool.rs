@@ -16,6 +16,7 @@ use tokio::sync::futures::Notified;
 use super::Timeouts;
 use super::exchange::Memory;
 use super::host::{Carrier, ServerHost};
+use super::refusals::RefusalCounter;
 use crate::Limits;
 
 /// The pipeline, contexts of requests that are over, and bounds.
@@ -27,6 +28,7 @@ pub(crate) struct Serving {
     stopped: AtomicBool,
     stop: Notify,
     requests: AtomicUsize,
+    pub(crate) refusals: Arc<RefusalCounter>,
     service: PipelineService,
 }
 
@@ -63,6 +65,7 @@ impl Serving {
             stopped: AtomicBool::new(false),
             stop: Notify::new(),
             requests: AtomicUsize::new(0),
+            refusals: Arc::default(),
         }
     }
 

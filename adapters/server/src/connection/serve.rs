@@ -159,12 +159,12 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
                     Came::Nothing | Came::Stalled => return self.abort(),
                     Came::End => return self.close(false).await,
                     Came::TooLate => {
-                        lock(self.wire).answer(TIMEOUT);
+                        self.refuse(TIMEOUT);
                         return self.close(true).await;
                     }
                 },
                 Err(reject) => {
-                    lock(self.wire).answer(reject);
+                    self.refuse(reject);
                     return self.close(true).await;
                 }
             };
@@ -189,12 +189,21 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
         }
     }
 
+    /// Answers what no module sees.
+    fn refuse(&self, reject: Reject) {
+        self.serving.refusals.note(reject, self.connection);
+        lock(self.wire).answer(reject);
+    }
+
     /// Runs one request through the pipeline. What follows it, and the octets of responses that have not left.
     async fn request(&mut self, head: Head, carrier: &Arc<dyn Carrier>) -> (After, u64) {
         let _underway = self.serving.begin();
         let cx = self.serving.context(head.parts, head.unread, self.connection, carrier);
         let disconnector = cx.disconnector();
-        let mut run = Run::new(cx);
+        let mut run = match head.refused {
+            None => Run::new(cx),
+            Some(reject) => Run::refused(cx, &reject.into()),
+        };
         {
             let mut end = pin!(run.run_to_end());
             let watchdog = &mut *self.watchdog;

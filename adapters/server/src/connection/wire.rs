@@ -359,6 +359,7 @@ impl<T: Transport> Wire<T> {
         if self.exchange.encoder.is_none() {
             if let Some(reject) = self.exchange.reject {
                 // What the handler made of a body that it could not read is not what was wrong.
+                tracing::debug!(target: "bivalve::server", %reject, "a body is refused");
                 return self.refuse(reject);
             }
             let (Some(head), Some(mut asked)) = (head, self.exchange.asked) else {
@@ -425,7 +426,6 @@ impl<T: Transport> Wire<T> {
     }
 
     fn refuse(&mut self, reject: Reject) {
-        tracing::debug!(target: "bivalve::server", %reject, "refused");
         let mut headers = HeaderMap::with_capacity(2);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         let head = ResponseHead { status: reject.status, headers, ..ResponseHead::default() };

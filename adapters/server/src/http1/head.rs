@@ -30,6 +30,8 @@ pub(crate) struct Head {
     pub(crate) upgrade: bool,
     /// It reads trailers: RFC 9110 section 6.5.1.
     pub(crate) takes_trailers: bool,
+    /// It is sound, and too large: its body is not read, and the connection ends with its answer.
+    pub(crate) refused: Option<Reject>,
 }
 
 /// Reads a complete head, as [`Scanner`](super::scan::Scanner) found it.
@@ -57,11 +59,20 @@ pub(crate) fn parse(head: &Bytes, limits: &Limits) -> Result<Head, Reject> {
         said.hear(field.name.as_bytes(), field.value);
     }
     said.check_host(version)?;
-    let length = length::of(&said, version, limits)?;
-    let (persistent, takes_trailers) = (said.persists(version), said.takes_trailers(version));
+    let mut refused = target.refused;
+    let length = match length::of(&said, version, limits) {
+        Err(reject) if reject.is_filtered() => {
+            refused = refused.or(Some(reject));
+            BodyLength::Exact(0)
+        }
+        // Of what is refused, nothing is read any more.
+        length => length.map(|length| if refused.is_some() { BodyLength::Exact(0) } else { length })?,
+    };
+    let persistent = refused.is_none() && said.persists(version);
+    let takes_trailers = said.takes_trailers(version);
     let expects_continue = said.expects_continue(version)?;
     // Whoever reads the head again would take the Host field for what was asked.
-    let upgrade = said.asks_upgrade(version) && target.authority.is_none();
+    let upgrade = said.asks_upgrade(version) && target.authority.is_none() && refused.is_none();
     let (mut parts, ()) = Request::new(()).into_parts();
     parts.method = method;
     parts.uri = target.uri;
@@ -74,7 +85,7 @@ pub(crate) fn parse(head: &Bytes, limits: &Limits) -> Result<Head, Reject> {
             None
         }
     };
-    Ok(Head { parts, unread, length, persistent, expects_continue, upgrade, takes_trailers })
+    Ok(Head { parts, unread, length, persistent, expects_continue, upgrade, takes_trailers, refused })
 }
 
 /// The fields of a head that has been [parsed](parse) before.

@@ -64,12 +64,12 @@ fn has_chunked_before_last(coding: &[u8]) -> bool {
     codings.any(|coding| coding.is_empty() || coding.eq_ignore_ascii_case(b"chunked"))
 }
 
-/// As IIS's request filtering does it for `maxAllowedContentLength`, with the status that RFC 9110 section 15.5.14 has.
-pub(crate) const TOO_LARGE: Reject = Reject {
-    status: StatusCode::PAYLOAD_TOO_LARGE,
-    sub_status: 0,
-    why: "the body is larger than the limit (RFC 9110 section 15.5.14)",
-};
+/// As IIS's request filtering does it for `maxAllowedContentLength`.
+pub(crate) const TOO_LARGE: Reject = Reject::filtered(
+    StatusCode::PAYLOAD_TOO_LARGE,
+    1,
+    "the body is larger than the limit (RFC 9110 section 15.5.14)",
+);
 
 #[cfg(test)]
 mod tests {

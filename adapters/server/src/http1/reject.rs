@@ -1,7 +1,8 @@
-//! Why a request is refused before any module sees it.
+//! Why a request is refused, before any module sees it or, where it is sound and too large, all but those that log it.
 
 use std::fmt;
 
+use bivalve_core::Error;
 use http::StatusCode;
 
 /// A request that cannot be served, and what its client gets.
@@ -21,13 +22,24 @@ impl Reject {
         Self { status, sub_status: 0, why }
     }
 
-    /// What IIS's request filtering refuses: 404, and only its log says why.
-    pub(crate) const fn filtered(sub_status: u16, why: &'static str) -> Self {
-        Self { status: StatusCode::NOT_FOUND, sub_status, why }
+    /// What IIS's request filtering refuses: a request that is sound and too large. It is in the log of a module, with its
+    /// sub-status, and its client is told the status only.
+    pub(crate) const fn filtered(status: StatusCode, sub_status: u16, why: &'static str) -> Self {
+        Self { status, sub_status, why }
+    }
+
+    pub(crate) fn is_filtered(self) -> bool {
+        self.sub_status > 0
     }
 
     pub(crate) const fn bad(why: &'static str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, why)
+    }
+}
+
+impl From<Reject> for Error {
+    fn from(reject: Reject) -> Self {
+        Self::new(reject.status, reject.why).with_sub_status(reject.sub_status)
     }
 }
 

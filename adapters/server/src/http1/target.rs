@@ -16,6 +16,8 @@ pub(crate) struct Target {
     pub(crate) uri: Uri,
     /// Takes the place of the Host field: RFC 9112 section 3.2.2.
     pub(crate) authority: Option<HeaderValue>,
+    /// It is sound, and longer than the limit.
+    pub(crate) refused: Option<Reject>,
 }
 
 /// Reads a target: origin form, absolute form, or `*` (RFC 9112 section 3.2).
@@ -30,11 +32,15 @@ pub(crate) fn parse(target: &Bytes, method: &Method, limits: &Limits) -> Result<
         ));
     }
     if target.first() == Some(&b'/') {
-        return origin(target, limits).map(|uri| Target { uri, authority: None });
+        return origin(target, limits).map(|(uri, refused)| Target { uri, authority: None, refused });
     }
     if target[..] == b"*"[..] {
         let uri = Uri::from_static("*");
-        return if *method == Method::OPTIONS { Ok(Target { uri, authority: None }) } else { Err(FORM) };
+        return if *method == Method::OPTIONS {
+            Ok(Target { uri, authority: None, refused: None })
+        } else {
+            Err(FORM)
+        };
     }
     let rest = strip_scheme(target).ok_or(FORM)?;
     let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
@@ -43,27 +49,28 @@ pub(crate) fn parse(target: &Bytes, method: &Method, limits: &Limits) -> Result<
         return Err(Reject::bad("the authority of the target is no host and port (RFC 9112 section 3.2.2)"));
     }
     let path = rest.slice(end..);
-    let uri = match path.first() {
+    let (uri, refused) = match path.first() {
         Some(b'/') => origin(&path, limits)?,
         // RFC 9110 section 4.2.3: no path is the path "/"; and `http://host?query` has one too.
-        None if *method == Method::OPTIONS => Uri::from_static("*"),
-        None => Uri::from_static("/"),
+        None if *method == Method::OPTIONS => (Uri::from_static("*"), None),
+        None => (Uri::from_static("/"), None),
         Some(_) => origin(&Bytes::from([b"/", &path[..]].concat()), limits)?,
     };
     let authority = HeaderValue::from_maybe_shared(authority).map_err(|_| FORM)?;
-    Ok(Target { uri, authority: Some(authority) })
+    Ok(Target { uri, authority: Some(authority), refused })
 }
 
-fn origin(target: &Bytes, limits: &Limits) -> Result<Uri, Reject> {
+fn origin(target: &Bytes, limits: &Limits) -> Result<(Uri, Option<Reject>), Reject> {
     let end = target.iter().position(|byte| *byte == b'?').unwrap_or(target.len());
     let (path, query) = target.split_at(end);
-    if path.len() > limits.url_bytes() {
-        return Err(Reject::filtered(14, "the path is longer than the limit"));
-    }
-    // The question mark is nobody's.
-    if query.len() > limits.query_bytes() + 1 {
-        return Err(Reject::filtered(15, "the query is longer than the limit"));
-    }
+    let refused = if path.len() > limits.url_bytes() {
+        Some(PATH_TOO_LONG)
+    } else if query.len() > limits.query_bytes().saturating_add(1) {
+        // The question mark is nobody's.
+        Some(QUERY_TOO_LONG)
+    } else {
+        None
+    };
     if !path.iter().all(|byte| is_path(*byte)) || !query.iter().all(|byte| is_query(*byte)) {
         return Err(Reject::bad("the target has an octet that no URL has (RFC 3986 sections 3.3, 3.4)"));
     }
@@ -73,7 +80,7 @@ fn origin(target: &Bytes, limits: &Limits) -> Result<Uri, Reject> {
         ));
     }
     let target = PathAndQuery::from_maybe_shared(target.clone());
-    target.map(Uri::from).map_err(|_| Reject::bad("the target is no URL (RFC 3986)"))
+    target.map(|target| (target.into(), refused)).map_err(|_| Reject::bad("the target is no URL (RFC 3986)"))
 }
 
 /// Whether each `%` begins an escape, and none means NUL.
@@ -124,6 +131,10 @@ pub(crate) fn is_host(value: &[u8]) -> bool {
     host_fits && port_fits
 }
 
+const PATH_TOO_LONG: Reject =
+    Reject::filtered(StatusCode::NOT_FOUND, 14, "the path is longer than the limit");
+const QUERY_TOO_LONG: Reject =
+    Reject::filtered(StatusCode::NOT_FOUND, 15, "the query is longer than the limit");
 const FORM: Reject = Reject::bad("the target has no form that its method may have (RFC 9112 section 3.2)");
 
 #[cfg(test)]
@@ -178,7 +189,9 @@ mod tests {
         ] {
             let target = format!("/{}?{}", "a".repeat(len - 1), "b".repeat(query));
             let read = parse(&Bytes::from(target), &Method::GET, &limits);
-            assert_eq!(read.map_err(|reject| reject.status.as_u16()).err(), (!fits).then_some(404));
+            let refused = read.expect("it is sound").refused;
+            let sub_status = if query > 0 { 15 } else { 14 };
+            assert_eq!(refused.map(|reject| reject.sub_status), (!fits).then_some(sub_status));
         }
     }
 

@@ -16,13 +16,14 @@ use super::admission::Addresses;
 use super::config::Server;
 use super::listener::{Listener, Socket, Terms};
 use super::worker::{self, Started};
-use crate::connection::Serving;
+use crate::connection::{RefusalCounter, Refused, Serving};
 
 /// A server that runs. When it is dropped, everything is cut at once, and its threads are waited for: that blocks, so
 /// asynchronous code calls [`stop`](Self::stop) instead.
 pub struct Running {
     addresses: Vec<SocketAddr>,
     workers: Vec<Started>,
+    refusals: Vec<Arc<RefusalCounter>>,
     acceptor: Option<thread::JoinHandle<()>>,
     order: watch::Sender<Option<Instant>>,
     /// Dropped, it ends the acceptor.
@@ -46,13 +47,20 @@ impl Running {
         let addresses = server.listeners.iter().flat_map(Listener::addresses).collect();
         let (order, stop) = watch::channel(None);
         let (listening, listens) = oneshot::channel();
-        let mut running =
-            Self { addresses, workers: Vec::new(), acceptor: None, order, listening: Some(listening) };
+        let mut running = Self {
+            addresses,
+            workers: Vec::new(),
+            refusals: Vec::new(),
+            acceptor: None,
+            order,
+            listening: Some(listening),
+        };
         let mut queues = Vec::new();
         for index in 0..server.workers {
             let (sender, connections) = mpsc::unbounded_channel();
             let serving =
                 Arc::new(Serving::new(Arc::clone(&server.pipeline), server.limits.clone(), server.timeouts));
+            running.refusals.push(Arc::clone(&serving.refusals));
             let started = worker::start(index, Arc::clone(&server.make), serving, connections, stop.clone())
                 .map_err(|error| StartError::new("starting a worker", error))?;
             running.workers.push(started);
@@ -75,6 +83,14 @@ impl Running {
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// How many requests no module has seen, since it was started.
+    #[must_use]
+    pub fn refused(&self) -> Refused {
+        let mut refused = Refused::default();
+        self.refusals.iter().for_each(|counter| refused.add(counter));
+        refused
     }
 
     /// Stops: listens no more, closes idle connections, lets the others finish their request, and after `deadline` cuts

@@ -110,28 +110,40 @@ async fn answer(
     let (mut parts, body) = request.into_parts();
     let fault = Fault::default();
     let body = Bounded::new(body, &serving, fault.clone(), tasks);
-    if let Err(refusal) = rules::check(&mut parts, &serving.limits) {
-        return match refusal {
-            Refusal::Malformed(why) => {
-                tracing::debug!(target: "bivalve::server", why, "a malformed request: its stream is reset");
-                Err(h2::Error::from(h2::Reason::PROTOCOL_ERROR).into())
-            }
-            Refusal::Answer(reject) => Ok(refuse(reject).map(|body| Outgoing::new(body, guard))),
-        };
-    }
+    let refused = match rules::check(&mut parts, &serving.limits) {
+        Ok(refused) => refused,
+        Err(Refusal::Malformed(why)) => {
+            tracing::debug!(target: "bivalve::server", why, "a malformed request: its stream is reset");
+            return Err(h2::Error::from(h2::Reason::PROTOCOL_ERROR).into());
+        }
+        Err(Refusal::Answer(reject)) => {
+            serving.refusals.note(reject, &connection);
+            return Ok(refuse(reject).map(|body| Outgoing::new(body, guard)));
+        }
+    };
     parts.extensions.insert(connection);
-    let response = serving.service().call(Request::from_parts(parts, body)).await;
+    let mut service = serving.service();
+    let response = match refused {
+        None => service.call(Request::from_parts(parts, body)).await,
+        Some(reject) => {
+            // Nobody reads it any more.
+            drop(body);
+            service.refuse(Request::from_parts(parts, Body::empty()), &reject.into()).await
+        }
+    };
     let response = response.unwrap_or_else(|never| match never {});
     let response = match fault.get() {
         // What the handler made of a body that it could not read is not what was wrong.
-        Some(reject) => refuse(reject),
+        Some(reject) => {
+            tracing::debug!(target: "bivalve::server", %reject, "a body is refused");
+            refuse(reject)
+        }
         None => response,
     };
     Ok(response.map(|body| Outgoing::new(body, guard)))
 }
 
 fn refuse(reject: Reject) -> Response<Body> {
-    tracing::debug!(target: "bivalve::server", %reject, "refused");
     let text = reject.status.canonical_reason().unwrap_or("Error");
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = reject.status;

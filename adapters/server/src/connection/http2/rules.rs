@@ -26,8 +26,8 @@ impl From<Reject> for Refusal {
 }
 
 /// Checks a head, and writes it as the pipeline knows it from HTTP/1.1: the target in origin form, the authority in `Host`,
-/// cookies in one field.
-pub(super) fn check(parts: &mut Parts, limits: &Limits) -> Result<(), Refusal> {
+/// cookies in one field. One that is sound and too large is refused by what is returned.
+pub(super) fn check(parts: &mut Parts, limits: &Limits) -> Result<Option<Reject>, Refusal> {
     if parts.method == Method::CONNECT {
         if parts.uri.authority().is_none() {
             return Err(Refusal::Malformed("CONNECT to nothing (RFC 9113 section 8.5)"));
@@ -55,9 +55,12 @@ pub(super) fn check(parts: &mut Parts, limits: &Limits) -> Result<(), Refusal> {
     parts.headers.iter().for_each(|(name, value)| said.hear(name.as_str().as_bytes(), value.as_bytes()));
     said.check_host(Version::HTTP_11)?;
     said.expects_continue(Version::HTTP_11)?;
-    length::of(&said, Version::HTTP_11, limits)?;
+    let refused = match length::of(&said, Version::HTTP_11, limits) {
+        Err(reject) if reject.is_filtered() => target.refused.or(Some(reject)),
+        length => length.map(|_| target.refused)?,
+    };
     join_cookies(&mut parts.headers);
-    Ok(())
+    Ok(refused)
 }
 
 /// Of a head, or of trailers.
@@ -121,18 +124,22 @@ mod tests {
 
     use super::*;
 
-    fn checked(method: &str, uri: &str, fields: &[(&'static str, &str)]) -> Result<Parts, Refusal> {
+    fn checked(
+        method: &str,
+        uri: &str,
+        fields: &[(&'static str, &str)],
+    ) -> Result<(Parts, Option<Reject>), Refusal> {
         let mut request = Request::builder().method(method).uri(uri).version(Version::HTTP_2);
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
         let (mut parts, ()) = request.body(()).expect("http takes it").into_parts();
-        check(&mut parts, &Limits::default()).map(|()| parts)
+        check(&mut parts, &Limits::default()).map(|refused| (parts, refused))
     }
 
     fn status(method: &str, uri: &str, fields: &[(&'static str, &str)]) -> u16 {
         match checked(method, uri, fields) {
-            Ok(_) => 200,
+            Ok((_, refused)) => refused.map_or(200, |reject| reject.status.as_u16()),
             Err(Refusal::Malformed(_)) => 0,
             Err(Refusal::Answer(reject)) => reject.status.as_u16(),
         }
@@ -141,13 +148,13 @@ mod tests {
     #[test]
     fn a_request_becomes_what_http1_makes_of_it() {
         let parts = checked("GET", "https://a:1/b?c", &[("cookie", "a=1"), ("cookie", "b=2")]);
-        let parts = parts.expect("it is sound");
+        let (parts, _) = parts.expect("it is sound");
         assert_eq!(
             (parts.uri.to_string(), &parts.headers["host"]),
             ("/b?c".into(), &"a:1".parse().expect("a value"))
         );
         assert_eq!(parts.headers["cookie"], "a=1; b=2");
-        let parts = checked("GET", "/b", &[("host", "a")]).expect("it is sound");
+        let (parts, _) = checked("GET", "/b", &[("host", "a")]).expect("it is sound");
         assert_eq!(
             (parts.uri.to_string(), &parts.headers["host"]),
             ("/b".into(), &"a".parse().expect("a value"))
