@@ -2,7 +2,7 @@
 
 use async_completion::AsyncHello;
 use hello_world::HelloWorld;
-use same_on_both::probes::{driver, entity, failure, globals, load, nested, response, traces, trips};
+use same_on_both::probes::{driver, entity, failure, files, globals, load, nested, response, traces, trips};
 
 mod walk;
 
@@ -32,6 +32,7 @@ bivalve_iis::export_modules! {
     "Completes" => nested::Completes,
     "Fails" => failure::Fails,
     "Panics" => failure::Panics,
+    "StaticFiles" => files::static_files(),
     "ToldFirst" => globals::Told::first(),
     "ToldLast" => globals::Told::last(),
     "Load" => load::Load,

@@ -3,6 +3,7 @@
 pub mod driver;
 pub mod entity;
 pub mod failure;
+pub mod files;
 pub mod globals;
 pub mod load;
 pub mod nested;
@@ -46,6 +47,7 @@ pub fn all() -> Vec<(&'static str, Arc<dyn Module>)> {
         ("Completes", Arc::new(nested::Completes)),
         ("Fails", Arc::new(failure::Fails)),
         ("Panics", Arc::new(failure::Panics)),
+        ("StaticFiles", Arc::new(files::static_files())),
     ]
 }
 
@@ -62,8 +64,8 @@ pub fn cases() -> Vec<Case> {
         "Fails" | "Panics" => ["begin", "handler", "log", "end", "post", "waiting"]
             .map(|at| Ask::get(&format!("/{at}")))
             .to_vec(),
-        // It asks who is there.
-        "HelloFile" => Vec::new(),
+        // They have cases of their own.
+        "HelloFile" | "StaticFiles" => Vec::new(),
         "Headers" => vec![
             Ask::get("/").header("x-two", "a").header("x-two", "b").header("cookie", "a=1"),
             Ask::get("/?q=%20").header("accept", "text/html"),
@@ -76,5 +78,6 @@ pub fn cases() -> Vec<Case> {
             asks(name).into_iter().map(move |ask| Case::new(name, Arc::clone(&module), ask))
         })
         .chain(driver::cases())
+        .chain(files::cases())
         .collect()
 }
