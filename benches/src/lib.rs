@@ -7,6 +7,8 @@
 // Allowed again where a peer is made of bare system calls.
 #![deny(unsafe_code)]
 
+#[cfg(target_os = "linux")]
+mod client;
 pub mod dispatch;
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code, reason = "two of the peers are made of bare system calls")]
@@ -26,3 +28,8 @@ pub mod peers;
 pub mod report;
 pub mod results;
 mod server;
+#[cfg(target_os = "linux")]
+pub mod servers;
+#[cfg(not(target_os = "linux"))]
+#[path = "servers_elsewhere.rs"]
+pub mod servers;

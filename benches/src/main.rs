@@ -2,12 +2,13 @@
 
 #![forbid(unsafe_code)]
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bivalve_benches::peers::Peer;
-use bivalve_benches::{dispatch, drivers, iis, load, measure, report, results};
+use bivalve_benches::{dispatch, drivers, iis, load, measure, report, results, servers};
 
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -24,6 +25,7 @@ fn main() -> io::Result<()> {
         ["drivers", "serve", arguments @ ..] => drivers::serve(arguments, || 0),
         ["drivers", arguments @ ..] => measure_drivers(arguments),
         ["iis", filter @ ..] => measure_iis(filter),
+        ["server", arguments @ ..] => measure_servers(arguments),
         [] => measure_all(),
         [other, ..] => Err(unknown(other)),
     }
@@ -32,7 +34,7 @@ fn main() -> io::Result<()> {
 fn unknown(argument: &str) -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidInput,
-        format!("{argument:?} is not known: run without arguments, or with dispatch, drivers or iis"),
+        format!("{argument:?} is not known: run without arguments, or with dispatch, drivers, iis or server"),
     )
 }
 
@@ -80,16 +82,40 @@ fn measure_drivers(arguments: &[&str]) -> io::Result<()> {
     Ok(())
 }
 
+fn measure_servers(arguments: &[&str]) -> io::Result<()> {
+    // Built before, by hand, it need not be asked for again.
+    let (peers, arguments) = match arguments {
+        [first, rest @ ..] if let Some(peers) = first.strip_prefix("peers=") => (PathBuf::from(peers), rest),
+        all => {
+            eprintln!("building the servers …");
+            (build(&std::env::current_exe()?, "bivalve-peers", "peers")?, all)
+        }
+    };
+    let Some(section) = servers::section(&peers, arguments)? else { return Ok(()) };
+    println!("{section}");
+    Ok(())
+}
+
 /// The program that counts allocations is another one, so that counting slows nobody down here.
 fn build_counting(program: &Path) -> io::Result<PathBuf> {
+    build(program, "bivalve-benches", "counting")
+}
+
+/// Builds a program beside this one, in the profile that this one is built in.
+fn build(program: &Path, package: &str, name: &str) -> io::Result<PathBuf> {
+    let directory = program.parent().and_then(Path::file_name).and_then(OsStr::to_str);
+    let profile = match directory {
+        Some("debug") | None => "dev",
+        Some(profile) => profile,
+    };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
-        .args(["build", "--profile", "measured", "--package", "bivalve-benches", "--bin", "counting"])
+        .args(["build", "--quiet", "--profile", profile, "--package", package, "--bin", name])
         .status()?;
     if !built.success() {
-        return Err(io::Error::other("the allocation counter could not be built"));
+        return Err(io::Error::other(format!("{name} could not be built")));
     }
-    Ok(program.with_file_name("counting"))
+    Ok(program.with_file_name(name))
 }
 
 fn counted_dispatch(counting: &Path, times: &report::Figures) -> io::Result<Vec<(&'static str, f64)>> {

@@ -3,6 +3,7 @@
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Instant;
 
 /// A child process on the first core; killed when dropped.
 #[derive(Debug)]
@@ -56,6 +57,15 @@ impl Server {
         Spent::by(self.id())
     }
 
+    /// Clock ticks that the kernel saw it in user space, and in itself.
+    pub(crate) fn ticks(&self) -> io::Result<(u64, u64)> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id()))?;
+        // Behind the name, which may hold anything.
+        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+        let mut fields = fields.split_whitespace().skip(11).map(|n| n.parse().unwrap_or(0));
+        Ok((fields.next().unwrap_or(0), fields.next().unwrap_or(0)))
+    }
+
     fn line(&mut self) -> io::Result<String> {
         let mut line = String::new();
         self.output.read_line(&mut line)?;
@@ -96,4 +106,38 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// The client leaves the first core to the server.
+pub(crate) fn pin_client() -> io::Result<()> {
+    let id = std::process::id().to_string();
+    let done = Command::new("taskset").args(["-cp", "1", &id]).stdout(Stdio::null()).status()?;
+    if done.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other("the client cannot be pinned to a second core"))
+    }
+}
+
+/// How much of its time something else may have had.
+const CALM: f64 = 0.02;
+
+/// What was measured of a process. Taken again, up to so many times, if something else on this machine had the cores for
+/// long meanwhile: then the least disturbed one counts.
+pub(crate) fn calm<T>(id: u32, attempts: usize, mut measure: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let waited = || io::Result::Ok(Spent::by(id)?.waited + Spent::by(std::process::id())?.waited);
+    let mut best: Option<(f64, T)> = None;
+    for attempt in 1.. {
+        let (before, begun) = (waited()?, Instant::now());
+        let figure = measure()?;
+        #[allow(clippy::cast_precision_loss, reason = "nanoseconds of seconds")]
+        let disturbed = waited()?.saturating_sub(before) as f64 / 1e9 / begun.elapsed().as_secs_f64();
+        if best.as_ref().is_none_or(|(least, _)| disturbed < *least) {
+            best = Some((disturbed, figure));
+        }
+        if disturbed < CALM || attempt >= attempts {
+            break;
+        }
+    }
+    best.map(|(_, figure)| figure).ok_or_else(|| io::Error::other("nothing was measured"))
 }

@@ -6,11 +6,11 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::report::Results;
-use super::ring::Client;
-use super::{FILE, Peer, READ, post};
+use super::{FILE, MESSAGE, Peer, READ, post};
+use crate::client::{Client, Exchange};
 use crate::load::CONNECTIONS;
 use crate::measure::median;
-use crate::server::{Server, Spent};
+use crate::server::{Server, Spent, calm, pin_client};
 
 /// How long to measure whom.
 #[derive(Clone, Debug)]
@@ -73,9 +73,8 @@ impl Cost {
 /// Reads in one turn.
 const READS: u32 = 20_000;
 
-/// How often a turn is repeated that was disturbed, and how much of its time something else may have had.
+/// How often a turn is taken that was disturbed.
 const ATTEMPTS: usize = 3;
-const CALM: f64 = 0.02;
 
 /// How long the kernel is asked to count system calls: `perf` needs a while to begin.
 const COUNTED: Duration = Duration::from_millis(1200);
@@ -100,36 +99,6 @@ pub(super) fn compare(program: &Path, counting: &Path, plan: &Plan) -> io::Resul
     Ok(Results { posts, many, single, reads })
 }
 
-/// The client leaves the first core to the server.
-fn pin_client() -> io::Result<()> {
-    let id = std::process::id().to_string();
-    let done = Command::new("taskset").args(["-cp", "1", &id]).stdout(Stdio::null()).status()?;
-    if done.success() {
-        Ok(())
-    } else {
-        Err(io::Error::other("the client cannot be pinned to a second core"))
-    }
-}
-
-/// A figure of a process. Taken again, a few times, if something else on this machine had the cores for long meanwhile:
-/// then the least disturbed one counts.
-fn calm(id: u32, mut measure: impl FnMut() -> io::Result<f64>) -> io::Result<f64> {
-    let waited = || io::Result::Ok(Spent::by(id)?.waited + Spent::by(std::process::id())?.waited);
-    let mut best = (f64::INFINITY, f64::NAN);
-    for _ in 0..ATTEMPTS {
-        let (before, begun) = (waited()?, Instant::now());
-        let figure = measure()?;
-        let disturbed = per(waited()?.saturating_sub(before), 1_000_000_000) / begun.elapsed().as_secs_f64();
-        if disturbed < best.0 {
-            best = (disturbed, figure);
-        }
-        if disturbed < CALM {
-            break;
-        }
-    }
-    Ok(best.1)
-}
-
 /// CPU nanoseconds of a process for each operation that it does meanwhile.
 fn cpu(id: u32, operate: impl FnOnce() -> io::Result<u64>) -> io::Result<f64> {
     let before = Spent::by(id)?;
@@ -140,7 +109,7 @@ fn cpu(id: u32, operate: impl FnOnce() -> io::Result<u64>) -> io::Result<f64> {
 fn echoes(program: &Path, counting: &Path, plan: &Plan, connections: usize) -> io::Result<Vec<Cost>> {
     let start = |program: &Path, peer: Peer| {
         let server = Server::start(program, &["drivers", "serve", "echo", peer.key()])?;
-        let client = Client::connect(server.port()?, connections)?;
+        let client = Client::connect(server.port()?, connections, Exchange::echo(&[b'.'; MESSAGE]))?;
         io::Result::Ok((server, client))
     };
     let started = plan.peers.iter().map(|peer| start(program, *peer));
@@ -149,7 +118,7 @@ fn echoes(program: &Path, counting: &Path, plan: &Plan, connections: usize) -> i
     for turn in 0..=plan.turns {
         for ((server, client), samples) in servers.iter_mut().zip(&mut samples) {
             let id = server.id();
-            let spent = calm(id, || cpu(id, || client.run(plan.time)))?;
+            let spent = calm(id, ATTEMPTS, || cpu(id, || client.run(plan.time)))?;
             // The first turn warms up.
             if turn > 0 {
                 samples.push(spent);
@@ -187,7 +156,7 @@ fn reads(program: &Path, counting: &Path, plan: &Plan) -> io::Result<Vec<Cost>> 
     for turn in 0..=plan.turns {
         for (server, samples) in servers.iter_mut().zip(&mut samples) {
             let id = server.id();
-            let spent = calm(id, || cpu(id, || server.ask(&question).map(|_| READS.into())))?;
+            let spent = calm(id, ATTEMPTS, || cpu(id, || server.ask(&question).map(|_| READS.into())))?;
             if turn > 0 {
                 samples.push(spent);
             }

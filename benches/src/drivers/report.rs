@@ -167,14 +167,3 @@ fn ratio(costs: &[Cost], one: Peer, other: Peer) -> f64 {
     let (Some(one), Some(other)) = (of(one), of(other)) else { return f64::NAN };
     median(one.iter().zip(other).map(|(one, other)| one / other).collect())
 }
-
-/// The facts that a reader of the figures asks for first.
-pub(super) fn machine() -> String {
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let kernel = read("/proc/sys/kernel/osrelease");
-    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
-    let processors = read("/proc/cpuinfo");
-    let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let model = model.map_or("unknown processor", |(_, model)| model);
-    format!("{model}, {cores} cores, Linux {}", kernel.trim())
-}

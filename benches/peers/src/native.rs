@@ -1,0 +1,156 @@
+//! `bivalve-server`, as a user starts it.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::hint::black_box;
+use std::io;
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+use bivalve::tower::ServiceHandler;
+use bivalve::{Context, EntityChunk, FileRange, Flow, Handler, Module, Outcome, Pipeline, Result, Sending};
+use bytes::Bytes;
+
+use crate::{HELLO, UNITS, Work};
+
+/// More than are ever opened here: nothing is measured at a limit.
+const CONNECTIONS: usize = 30_000;
+
+/// Which modules a pipeline has.
+#[derive(Clone, Copy)]
+pub(crate) enum Modules {
+    None,
+    /// Ten that act before the handler.
+    Before,
+    /// Ten, half of which act after the handler and when the response leaves.
+    All,
+}
+
+pub(crate) fn serve(driver: &str, listener: TcpListener, work: &Work, modules: Modules) -> io::Result<()> {
+    let mut builder = Pipeline::builder();
+    let count = if matches!(modules, Modules::None) { 0 } else { UNITS };
+    for index in 0..count {
+        builder = match modules {
+            Modules::All if index % 2 == 0 => builder.module(format!("after{index}"), After::default()),
+            _ => builder.module(format!("before{index}"), Before::default()),
+        };
+    }
+    let builder = match work {
+        Work::Hello => builder.handler(hello),
+        Work::Echo => builder.handler(Echo),
+        Work::Files(root) => builder.handler(Files::open(root)?),
+    };
+    start(driver, listener, builder.build().map_err(io::Error::other)?)
+}
+
+pub(crate) fn serve_router(driver: &str, listener: TcpListener, work: &Work) -> io::Result<()> {
+    let handler = ServiceHandler::new(crate::hyper::router(work));
+    start(driver, listener, Pipeline::builder().handler(handler).build().map_err(io::Error::other)?)
+}
+
+fn start(driver: &str, listener: TcpListener, pipeline: Arc<Pipeline>) -> io::Result<()> {
+    let selection = driver.parse().map_err(io::Error::other)?;
+    let running = bivalve::serve_on(pipeline, selection)
+        .map_err(io::Error::other)?
+        .workers(1)
+        .connections(CONNECTIONS)
+        .connections_per_address(CONNECTIONS)
+        .listen(listener)
+        .start()
+        .map_err(io::Error::other)?;
+    // Until the process ends.
+    loop {
+        thread::park();
+        black_box(&running);
+    }
+}
+
+fn hello(cx: &mut Context) -> Result<Flow> {
+    cx.response_mut().write(Bytes::from_static(HELLO.as_bytes()))?;
+    Ok(Flow::Continue)
+}
+
+/// Sends the body back when all of it has come: a head that leaves before that ends the connection.
+struct Echo;
+
+impl Handler for Echo {
+    fn handle<'a>(&'a self, cx: &'a mut Context) -> Outcome<'a> {
+        Outcome::pending(async move {
+            loop {
+                let part = cx.read_entity(usize::MAX).await?;
+                if part.is_empty() {
+                    return Ok(Flow::Continue);
+                }
+                cx.response_mut().write(part)?;
+            }
+        })
+    }
+}
+
+/// Sends open files whole.
+struct Files(HashMap<String, (Arc<File>, u64)>);
+
+impl Files {
+    fn open(root: &Path) -> io::Result<Self> {
+        let mut files = HashMap::new();
+        for entry in std::fs::read_dir(root)? {
+            let entry = entry?;
+            let (file, length) = (File::open(entry.path())?, entry.metadata()?.len());
+            files.insert(format!("/{}", entry.file_name().to_string_lossy()), (Arc::new(file), length));
+        }
+        Ok(Self(files))
+    }
+}
+
+impl Handler for Files {
+    fn handle<'a>(&'a self, cx: &'a mut Context) -> Outcome<'a> {
+        let (request, response) = cx.parts_mut();
+        let found = self.0.get(request.url().path());
+        let done = match found {
+            Some((file, length)) => {
+                response.write(EntityChunk::File(FileRange::new(Arc::clone(file), 0, *length)))
+            }
+            None => response.set_status_code(404, 0),
+        };
+        Outcome::Ready(done.map(|()| Flow::Continue))
+    }
+}
+
+/// Acts at two events before the handler.
+#[derive(Debug, Default)]
+struct Before(u64);
+
+#[bivalve::module]
+impl Module for Before {
+    fn on_begin_request(&self, cx: &mut Context) -> Result<Flow> {
+        black_box((&self.0, cx.request().headers().len()));
+        Ok(Flow::Continue)
+    }
+    fn on_authorize_request(&self, _cx: &mut Context) -> Result<Flow> {
+        Ok(Flow::Continue)
+    }
+}
+
+/// Acts before and after the handler, and when the response leaves.
+#[derive(Debug, Default)]
+struct After(u64);
+
+#[bivalve::module]
+impl Module for After {
+    fn on_begin_request(&self, cx: &mut Context) -> Result<Flow> {
+        black_box((&self.0, cx.request().headers().len()));
+        Ok(Flow::Continue)
+    }
+    fn on_log_request(&self, cx: &mut Context) -> Result<Flow> {
+        black_box((&self.0, cx.response().status()));
+        Ok(Flow::Continue)
+    }
+    fn on_send_response(&self, cx: &mut Context, sending: &mut Sending) -> Result<Flow> {
+        if sending.headers_being_sent() {
+            black_box((&self.0, cx.response().entity_len()));
+        }
+        Ok(Flow::Continue)
+    }
+}
