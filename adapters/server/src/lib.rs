@@ -62,6 +62,8 @@
 //! refuse in a target, in `Host`, `Content-Length` and `Expect` (with its answer). A client that does not answer a `PING` is cut after the
 //! head timeout and the stall timeout, one that takes too little of any response as well.
 //!
+//! WebSocket on a stream (RFC 8441) is [allowed on demand](Server::http2_websocket).
+//!
 //! `httpwg` 0.2.5 passes 91 of its 107 tests, and up to 3 more by what the server has sent when a fault arrives (plain axum: 88).
 //! Those that fail are listed, with the reasons, in `tests/httpwg.txt`, and a test holds the server to that list. In all but two of them
 //! the connection or the stream ends as it has to, and h2 names it `PROTOCOL_ERROR` where a more exact code is asked for. Two are
@@ -91,11 +93,12 @@
 //!
 //! # Not there yet
 //!
-//! TLS in the kernel, revocation lists. `CONNECT` is answered with 501. A request for another protocol
+//! TLS in the kernel (decision 0016 says why), revocation lists. `CONNECT` is answered with 501. A request for another protocol
 //! (WebSocket) goes to hyper, which ends the connection where the handler does not agree. A connection that has changed its protocol
 //! counts among the connections until it closes; a stop waits for it until its deadline.
 //! No benchmark of the project measures the server yet; it has been seen to cost more CPU for a request than hyper does.
-//! In HTTP/2: `100 Continue` (a client that waits for it sends its body after a while of its own), WebSocket (RFC 8441).
+//! In HTTP/2: `100 Continue`. h2 could send it, and hyper 1.12 does not ask it to; a client that waits for it sends its body after a
+//! while of its own (RFC 9110 section 10.1.1).
 //!
 //! A client that finishes its side while a handler waits for something other than the body counts as gone, as for hyper: the handler
 //! is cancelled. A response that is finished by then is sent.

@@ -24,6 +24,8 @@ pub(crate) struct Serving {
     pipeline: Arc<Pipeline>,
     pub(crate) limits: Limits,
     pub(crate) timeouts: Timeouts,
+    /// RFC 8441.
+    pub(crate) http2_websocket: bool,
     pool: Mutex<Pool>,
     stopped: AtomicBool,
     stop: Notify,
@@ -61,6 +63,7 @@ impl Serving {
             pipeline,
             limits,
             timeouts,
+            http2_websocket: false,
             pool: Mutex::default(),
             stopped: AtomicBool::new(false),
             stop: Notify::new(),

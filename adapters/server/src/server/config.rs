@@ -27,6 +27,7 @@ pub struct Server {
     pub(super) workers: usize,
     pub(super) connections: usize,
     pub(super) per_address: usize,
+    pub(super) http2_websocket: bool,
 }
 
 impl Server {
@@ -47,6 +48,7 @@ impl Server {
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             connections: CONNECTIONS,
             per_address: CONNECTIONS_PER_ADDRESS,
+            http2_websocket: false,
         }
     }
 
@@ -106,6 +108,16 @@ impl Server {
     /// `minBytesPerSecond`.
     pub fn minimum_rate(mut self, bytes_per_second: u64) -> Self {
         self.timeouts.octets_per_second = bytes_per_second.max(1);
+        self
+    }
+
+    /// Whether clients may begin WebSocket on a stream of an HTTP/2 connection (RFC 8441). Such a request has the method
+    /// `CONNECT`, and passes the pipeline as any; axum's `WebSocketUpgrade` takes it where the route does, `any(…)` and not
+    /// `get(…)`. Default: no, and browsers then open a connection of HTTP/1.1 for it.
+    ///
+    /// Each is one of the connection's [streams](Limits::http2_streams), for as long as it lasts, and keeps the connection from being idle.
+    pub fn http2_websocket(mut self, allowed: bool) -> Self {
+        self.http2_websocket = allowed;
         self
     }
 

@@ -58,8 +58,10 @@ impl Running {
         let mut queues = Vec::new();
         for index in 0..server.workers {
             let (sender, connections) = mpsc::unbounded_channel();
-            let serving =
-                Arc::new(Serving::new(Arc::clone(&server.pipeline), server.limits.clone(), server.timeouts));
+            let mut serving =
+                Serving::new(Arc::clone(&server.pipeline), server.limits.clone(), server.timeouts);
+            serving.http2_websocket = server.http2_websocket;
+            let serving = Arc::new(serving);
             running.refusals.push(Arc::clone(&serving.refusals));
             let started = worker::start(index, Arc::clone(&server.make), serving, connections, stop.clone())
                 .map_err(|error| StartError::new("starting a worker", error))?;

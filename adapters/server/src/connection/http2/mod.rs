@@ -58,7 +58,7 @@ pub(super) async fn serve(stream: Prefixed, connection: Arc<Connection>, serving
                 }
                 return Poll::Ready(());
             }
-            let until = match watch.look(Instant::now(), closing) {
+            let until = match watch.look(Instant::now(), closing, tasks.is_empty()) {
                 Verdict::Wait(until) => until,
                 Verdict::Idle => {
                     conn.as_mut().graceful_shutdown();
@@ -93,6 +93,9 @@ fn builder(tasks: &Tasks, serving: &Serving) -> http2::Builder<Tasks> {
         // Who is in the middle of a head cannot answer: this is what ends those that never come to its end.
         .keep_alive_interval(timeouts.head)
         .keep_alive_timeout(timeouts.stall);
+    if serving.http2_websocket {
+        builder.enable_connect_protocol();
+    }
     builder
 }
 
@@ -161,12 +164,25 @@ where
 {
     fn execute(&self, stream: F) {
         let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(ended) = tasks.try_join_next() {
-            if let Err(error) = ended {
-                tracing::error!(target: "bivalve::server", %error, "a stream was reset by a fault of the server");
-            }
-        }
+        reap(&mut tasks);
         tasks.spawn(stream);
+    }
+}
+
+impl Tasks {
+    /// Whether no stream is open. One that has changed its protocol has no request any more, only its task.
+    fn is_empty(&self) -> bool {
+        let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        reap(&mut tasks);
+        tasks.is_empty()
+    }
+}
+
+fn reap(tasks: &mut JoinSet<()>) {
+    while let Some(ended) = tasks.try_join_next() {
+        if let Err(error) = ended {
+            tracing::error!(target: "bivalve::server", %error, "a stream was reset by a fault of the server");
+        }
     }
 }
 

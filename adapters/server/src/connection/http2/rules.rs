@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode, Version};
+use hyper::ext::Protocol;
 
 use crate::Limits;
 use crate::http1::length;
@@ -28,9 +29,16 @@ impl From<Reject> for Refusal {
 /// Checks a head, and writes it as the pipeline knows it from HTTP/1.1: the target in origin form, the authority in `Host`,
 /// cookies in one field. One that is sound and too large is refused by what is returned.
 pub(super) fn check(parts: &mut Parts, limits: &Limits) -> Result<Option<Reject>, Refusal> {
-    if parts.method == Method::CONNECT {
+    let protocol = parts.extensions.get::<Protocol>().map(Protocol::as_str);
+    if parts.method == Method::CONNECT && protocol != Some("websocket") {
         if parts.uri.authority().is_none() {
             return Err(Refusal::Malformed("CONNECT to nothing (RFC 9113 section 8.5)"));
+        }
+        if protocol.is_some() {
+            return Err(Refusal::Answer(Reject::new(
+                StatusCode::NOT_IMPLEMENTED,
+                "CONNECT with a protocol that is not websocket (RFC 9220 section 3)",
+            )));
         }
         return Err(Refusal::Answer(Reject::new(
             StatusCode::NOT_IMPLEMENTED,
@@ -43,7 +51,9 @@ pub(super) fn check(parts: &mut Parts, limits: &Limits) -> Result<Option<Reject>
     if !path.starts_with('/') && path != "*" {
         return Err(Refusal::Malformed(":path is no path (RFC 9113 section 8.3.1)"));
     }
-    let target = target::parse(&Bytes::copy_from_slice(path.as_bytes()), &parts.method, limits)?;
+    // One that begins WebSocket has the target of a GET: RFC 8441 section 4.
+    let method = if parts.method == Method::CONNECT { &Method::GET } else { &parts.method };
+    let target = target::parse(&Bytes::copy_from_slice(path.as_bytes()), method, limits)?;
     parts.uri = target.uri;
     if parts.headers.len() > limits.headers() {
         return Err(Refusal::Answer(Reject::new(

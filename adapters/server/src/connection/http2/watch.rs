@@ -60,11 +60,13 @@ impl Watch {
         Guard { watch: Arc::clone(this), id, _underway: Serving::begin_shared(&this.serving) }
     }
 
-    /// `closing`: since when no request is taken any more.
-    pub(super) fn look(&self, now: Instant, closing: Option<Instant>) -> Verdict {
+    /// `closing`: since when no request is taken any more. `quiet`: no stream is open.
+    pub(super) fn look(&self, now: Instant, closing: Option<Instant>, quiet: bool) -> Verdict {
         let timeouts = &self.serving.timeouts;
-        let state = self.lock();
-        if state.sending.is_empty() {
+        let mut state = self.lock();
+        if !quiet {
+            state.quiet = now;
+        } else if state.sending.is_empty() {
             let quiet = closing.map_or(state.quiet, |closing| closing.max(state.quiet));
             let patience = if closing.is_some() { LINGER } else { timeouts.idle };
             return match quiet + patience {
