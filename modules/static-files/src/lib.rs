@@ -67,6 +67,12 @@
 //! the same files want [`shared_tags`](StaticFilesBuilder::shared_tags). A date in `If-Range` never matches: nobody knows that a file did not
 //! change twice within a second (section 8.8.2.2).
 //!
+//! # When it is logged
+//!
+//! A response leaves behind EndRequest, as every buffered one. One that is larger than the application's response buffer (4 MiB), which it does not
+//! fill, leaves at once, so that whoever logs at LogRequest knows how long it took and whether the client took it; modules that run after
+//! it see no headers of it any more.
+//!
 //! # Cost
 //!
 //! A file that is known and was looked at within the last [second](StaticFilesBuilder::valid_for) is served without asking the file

@@ -145,8 +145,9 @@ impl StaticFiles {
 
 impl Module for StaticFiles {
     fn registration(&self) -> Registration {
-        let both = Notification::MapRequestHandler | Notification::ExecuteRequestHandler;
-        Registration::new().on(both).synchronous(both)
+        Registration::new()
+            .on(Notification::MapRequestHandler | Notification::ExecuteRequestHandler)
+            .synchronous(Notification::MapRequestHandler)
     }
 
     fn on_map_request_handler<'a>(&'a self, cx: &'a mut Context) -> Outcome<'a> {
@@ -168,6 +169,12 @@ impl Module for StaticFiles {
         let answered = self.answer(cx, plan);
         // Alone, it need not keep others from answering as well.
         let flow = if self.own_handler { Flow::Continue } else { Flow::Finish };
+        if answered.is_ok() && cx.response().entity_len() > cx.application().response_buffer_limit() as u64 {
+            return Outcome::pending(async move {
+                cx.flush_end().await?;
+                Ok(flow)
+            });
+        }
         Outcome::Ready(answered.map(|()| flow))
     }
 }

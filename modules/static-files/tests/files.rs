@@ -457,6 +457,27 @@ fn handler_mappings_are_obeyed_unless_it_is_its_own() {
 }
 
 #[test]
+fn what_is_larger_than_the_response_buffer_has_left_when_it_is_logged() {
+    let site = site();
+    let application = bivalve_core::Application::builder().response_buffer_limit(1000).build();
+    let host = site.host(|files| files).application(application);
+    for (url, range, sent) in [
+        ("/large.bin", "bytes=0-", 800_000),
+        ("/large.bin", "bytes=0-1000", 1001),
+        ("/large.bin", "bytes=0-999", 0),
+        ("/digits.txt", "bytes=0-", 0),
+    ] {
+        let mut request = host.get(url);
+        let headers = request.context_mut().request_mut().headers_mut();
+        headers.insert("range", HeaderValue::from_static(range));
+        let _ = block_on(request.run_until(bivalve_core::Notification::LogRequest));
+        assert_eq!(request.context().response().entity_sent(), sent, "{url} {range}");
+        let answer = block_on(request.finish());
+        assert_eq!((answer.status().as_u16(), answer.is_complete(), answer.was_reset()), (206, true, false));
+    }
+}
+
+#[test]
 fn what_other_modules_said_stays() {
     let site = site();
     site.write("digits.txt.gz", "gzip");
