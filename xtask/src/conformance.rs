@@ -16,17 +16,18 @@ const ECHO: &str = "/usr/lib/nginx/modules/ngx_http_echo_module.so";
 
 /// Another version may be held by a baseline of its own.
 pub(crate) const HTTPWG: &str = "httpwg-cli --version 0.2.5";
-const WEBSOCKETS: &str = "17.4";
+/// From the Python Package Index.
+const PYTHON_PACKAGES: [&str; 2] = ["redbot==2.7.1", "websockets==17.4"];
 
 /// What the tests start.
 pub(crate) const TOOLS: &[Tool] = &[Tool::Curl, Tool::Httpwg, Tool::Nextest, Tool::Servers];
 
 /// The tests of `bivalve-server` that are ignored otherwise.
-const TESTS: [&str; 4] = ["httpwg", "peers", "slowhttptest", "websockets"];
+const TESTS: [&str; 5] = ["httpwg", "peers", "redbot", "slowhttptest", "websockets"];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Only this one: httpwg, peers, slowhttptest or websockets
+    /// Only this one: httpwg, peers, redbot, slowhttptest or websockets
     #[arg(value_name = "TEST", value_parser = TESTS)]
     test: Option<String>,
 }
@@ -78,17 +79,17 @@ fn command(tests: &[&str]) -> Result<Command> {
         "cargo nextest run --cargo-quiet --package bivalve-server --run-ignored only --test-threads 8",
     );
     let command = tests.iter().fold(command, |command, test| command.arg("--test").arg(*test));
-    if !tests.contains(&"websockets") {
+    if !tests.iter().any(|test| ["redbot", "websockets"].contains(test)) {
         return Ok(command);
     }
     Ok(command.env("BIVALVE_PYTHON", python()?.display().to_string()))
 }
 
-/// A Python with `websockets`, in a directory of ours: it is made once.
+/// A Python with those packages, in a directory of ours: it is made once.
 fn python() -> Result<PathBuf> {
-    let directory = crate::scratch()?.join(format!("websockets-{WEBSOCKETS}"));
+    let directory = crate::scratch()?.join(PYTHON_PACKAGES.join("-").replace("==", "-"));
     let python = directory.join("bin/python");
-    let imports = Command::of(&python).arg("-c").arg("import websockets");
+    let imports = Command::of(&python).arg("-c").arg("import redbot, websockets");
     if imports.captured().is_ok_and(|output| output.status.success()) {
         return Ok(python);
     }
@@ -96,7 +97,7 @@ fn python() -> Result<PathBuf> {
         Command::new("python3 -m venv --clear").arg(directory.display().to_string()),
         Command::of(&python)
             .args(["-m", "pip", "install", "--quiet"].map(String::from))
-            .arg(format!("websockets=={WEBSOCKETS}")),
+            .args(PYTHON_PACKAGES.map(String::from)),
     ] {
         let output = command.captured()?;
         if !output.status.success() {

@@ -53,7 +53,7 @@ enum Step {
     Docs,
     /// The gate example, started for real and asked with curl
     Smoke,
-    /// The server next to hyper, nginx and Apache httpd, and under httpwg, slowhttptest and a WebSocket client of others
+    /// The server next to hyper, nginx and Apache httpd, and under httpwg, slowhttptest, redbot and a WebSocket client
     Conformance,
     /// What threads share in the drivers, in all orders of events
     Loom,

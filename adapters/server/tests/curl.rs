@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use bivalve_core::{Context, Flow, Handler, Outcome, Pipeline, Result};
 use bivalve_server::{ClientCertificates, Listener, Pem, Running, Tls};
+use bivalve_static_files::StaticFiles;
 use http::{HeaderName, HeaderValue};
 use support::certificates::Authority;
 use support::{DRIVERS, server};
@@ -104,7 +105,12 @@ impl Place {
             .build()
             .expect("they are sound");
         std::fs::write(directory.path().join("large"), large()).expect("a directory of the test");
-        let pipeline: Arc<Pipeline> = Pipeline::builder().handler(Answers).build().expect("it builds");
+        let files = directory.path().join("files");
+        std::fs::create_dir(&files).expect("a directory of the test");
+        std::fs::write(files.join("large.txt"), large()).expect("a directory of the test");
+        let files = StaticFiles::builder(files).at("/files").build().expect("the folder is there");
+        let pipeline: Arc<Pipeline> =
+            Pipeline::builder().mount(files).handler(Answers).build().expect("it builds");
         let running = server(driver, &pipeline)
             .listen(Listener::tcp("127.0.0.1:0").expect("a port").tls(&tls))
             .listen(Listener::unix(directory.path().join("socket")).expect("a path"))
@@ -267,6 +273,40 @@ fn trailers_follow_the_body() {
     each(|place, way, name| {
         let said = place.curl(way, &["-D", "-", "-H", "TE: trailers"], &["/trailers"]);
         assert!(said.contains("x-sum: 4\r\n") && said.contains("body"), "{name}: {said}");
+    });
+}
+
+#[test]
+fn a_file_is_sent_whole_and_in_parts() {
+    let content = large();
+    let end = LARGE - 1;
+    each(|place, way, name| {
+        for (range, status, expected) in [
+            (None, 200, &content[..]),
+            (Some("0-0"), 206, &content[..1]),
+            (Some("70000-2000000"), 206, &content[70_000..=2_000_000]),
+            (Some("-100"), 206, &content[LARGE - 100..]),
+            (Some("3000000-"), 206, &content[end..]),
+        ] {
+            let asked = range.map_or(vec![], |range| vec!["-r", range]);
+            let arguments = [&asked[..], &["-o", "back", "-w", "%{http_code}"]].concat();
+            let said = place.curl(way, &arguments, &["/files/large.txt"]);
+            assert_eq!(said, status.to_string(), "{name} {range:?}");
+            let back = std::fs::read(place.path().join("back")).expect("curl wrote it");
+            assert!(back == expected, "{name} {range:?}: {} bytes", back.len());
+        }
+        let several = place.curl(way, &["-i", "-r", "0-1,1000-1001"], &["/files/large.txt"]);
+        assert!(several.contains("multipart/byteranges; boundary="), "{name}: {several}");
+        assert!(several.contains(&format!("bytes 1000-1001/{LARGE}")), "{name}: {several}");
+        let beyond =
+            place.curl(way, &["-o", "back", "-w", "%{http_code}", "-r", "3000001-"], &["/files/large.txt"]);
+        assert_eq!(beyond, "416", "{name}");
+        // What was broken off goes on where it was.
+        std::fs::write(place.path().join("resumed"), &content[..1_234_567]).expect("a directory of the test");
+        let said =
+            place.curl(way, &["-C", "-", "-o", "resumed", "-w", "%{http_code}"], &["/files/large.txt"]);
+        assert_eq!(said.lines().last(), Some("206"), "{name}: {said}");
+        assert!(std::fs::read(place.path().join("resumed")).expect("curl wrote it") == content, "{name}");
     });
 }
 

@@ -313,7 +313,7 @@ const REASONS: &[Reason] = &[
         key: "limits",
         text: "Other limits, by default: hyper's are 400 KB for a head and none for a body (its handler \
                 has to have one); nginx has no limit for the number of fields; Apache takes bodies of 1 \
-                GiB. Ours are IIS's.",
+                GiB, counted as they come. Ours are IIS's.",
         of: &[
             (
                 Peer::Hyper,
