@@ -90,22 +90,25 @@ impl Selection {
     }
 }
 
-#[cfg(feature = "server")]
 impl Selection {
-    /// Which backend it comes to, without starting it.
-    pub(crate) fn resolve(self) -> Result<Backend, SelectError> {
+    /// Which backend it comes to, and why, without starting it: one line of tracing says so.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn choose(self) -> Result<Choice, SelectError> {
         let mut passed_over = Vec::new();
         let candidates = self.only.as_ref().map_or(system::PREFERENCE, std::slice::from_ref);
         for backend in candidates {
             match system::available(*backend) {
-                Ok(()) => {
-                    let why = if passed_over.is_empty() {
-                        "the system has it".into()
-                    } else {
-                        passed_over.join("; ")
+                Ok(found) => {
+                    let why = match (self.only, passed_over.is_empty()) {
+                        (Some(_), _) => "it was demanded".into(),
+                        (None, true) => "the system has it".into(),
+                        (None, false) => passed_over.join("; "),
                     };
-                    tracing::info!(target: "bivalve::backend", driver = %backend, why, "completion driver chosen");
-                    return Ok(*backend);
+                    tracing::info!(target: "bivalve::backend", driver = %backend, found, why, "completion driver chosen");
+                    return Ok(Choice { backend: *backend, found, why });
                 }
                 Err(Unavailable { error, fall_back: true }) if self.only.is_none() => {
                     passed_over.push(error.to_string());
@@ -114,6 +117,41 @@ impl Selection {
             }
         }
         Err(SelectError { backend: Backend::Tokio, source: passed_over.join("; ").into() })
+    }
+}
+
+/// Which backend a [`Selection`] comes to, and why.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    backend: Backend,
+    found: String,
+    why: String,
+}
+
+impl Choice {
+    /// The backend.
+    #[must_use]
+    pub fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// In words, with what was found of it: `io_uring (Linux 6.18)`.
+    #[must_use]
+    pub fn found(&self) -> &str {
+        &self.found
+    }
+
+    /// Why it is this one: the system has it, it was demanded, or why a better one cannot be had.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        &self.why
+    }
+
+    /// A server of this pipeline on it.
+    #[cfg(feature = "server")]
+    pub fn server(&self, pipeline: Arc<bivalve_core::Pipeline>) -> bivalve_server::Server {
+        let backend = self.backend;
+        bivalve_server::Server::new(pipeline, move || system::worker(backend))
     }
 }
 
@@ -235,6 +273,15 @@ fn start_tokio() -> Result<Arc<dyn Driver>, Unavailable> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_choice_says_what_was_found_and_why() {
+        let choice = Selection::only(Backend::Tokio).choose().expect("everywhere");
+        assert_eq!((choice.backend(), choice.why()), (Backend::Tokio, "it was demanded"));
+        assert!(choice.found().starts_with("Tokio ("), "{}", choice.found());
+        let absent = if cfg!(windows) { Backend::Uring } else { Backend::Iocp };
+        assert_eq!(Selection::only(absent).choose().unwrap_err().backend(), absent);
+    }
 
     #[test]
     fn words_are_selections() {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bivalve_core::{Driver, Pipeline};
 use bivalve_server::WorkerRuntime;
 
-use crate::backend::{SelectError, Selection, system};
+use crate::backend::{SelectError, Selection};
 use crate::server::Server;
 
 /// A server of this pipeline: on io_uring, completion ports or Tokio, whichever is the best that the system has.
@@ -40,14 +40,13 @@ pub fn serve(pipeline: Arc<Pipeline>) -> Result<Server, SelectError> {
     serve_on(pipeline, Selection::automatic())
 }
 
-/// As [`serve`], on a driver that was asked for.
+/// As [`serve`], on a driver that was asked for. To know which one it came to, and why: [`Selection::choose`].
 ///
 /// # Errors
 ///
 /// [`SelectError`]: the driver cannot be had.
 pub fn serve_on(pipeline: Arc<Pipeline>, selection: Selection) -> Result<Server, SelectError> {
-    let backend = selection.resolve()?;
-    Ok(Server::new(pipeline, move || system::worker(backend)))
+    selection.choose().map(|choice| choice.server(pipeline))
 }
 
 /// What one worker runs on.

@@ -20,11 +20,14 @@ pub(super) fn start(backend: Backend) -> Result<Arc<dyn Driver>, Unavailable> {
     }
 }
 
-#[cfg(feature = "server")]
-pub(super) fn available(backend: Backend) -> Result<(), Unavailable> {
+/// What there is of it, in short.
+pub(super) fn available(backend: Backend) -> Result<String, Unavailable> {
     match backend {
-        Backend::Uring => bivalve_uring::probe(&Config::default()).map(drop).map_err(unavailable),
-        Backend::Tokio => Ok(()),
+        Backend::Uring => match bivalve_uring::probe(&Config::default()) {
+            Ok(probe) => Ok(format!("io_uring (Linux {})", probe.kernel)),
+            Err(error) => Err(unavailable(error)),
+        },
+        Backend::Tokio => Ok("Tokio (epoll)".into()),
         Backend::Iocp => Err(Unavailable::not_here(backend)),
     }
 }

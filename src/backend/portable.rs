@@ -15,10 +15,10 @@ pub(super) fn start(backend: Backend) -> Result<Arc<dyn Driver>, Unavailable> {
     }
 }
 
-#[cfg(feature = "server")]
-pub(super) fn available(backend: Backend) -> Result<(), Unavailable> {
+/// What there is of it, in short.
+pub(super) fn available(backend: Backend) -> Result<String, Unavailable> {
     match backend {
-        Backend::Tokio => Ok(()),
+        Backend::Tokio => Ok("Tokio (readiness)".into()),
         _ => Err(Unavailable::not_here(backend)),
     }
 }

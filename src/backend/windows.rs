@@ -21,10 +21,11 @@ pub(super) fn start(backend: Backend) -> Result<Arc<dyn Driver>, Unavailable> {
     }
 }
 
-#[cfg(feature = "server")]
-pub(super) fn available(backend: Backend) -> Result<(), Unavailable> {
+/// What there is of it, in short.
+pub(super) fn available(backend: Backend) -> Result<String, Unavailable> {
     match backend {
-        Backend::Iocp | Backend::Tokio => Ok(()),
+        Backend::Iocp => Ok("completion ports (Windows)".into()),
+        Backend::Tokio => Ok("Tokio (readiness over AFD)".into()),
         Backend::Uring => Err(Unavailable::not_here(backend)),
     }
 }

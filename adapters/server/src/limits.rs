@@ -168,8 +168,12 @@ pub(crate) const PROXY_LINE: usize = 107;
 /// Octets of a PROXY header of version 2, behind its first 16.
 pub(crate) const PROXY_HEADER: usize = 4096;
 
-/// How long a closed connection is still read, and how long a client may take to close one that it was told to.
+/// How long a closed connection is still read, how long a client may take to close one that it was told to, and how long a head
+/// is waited for that had begun to come when the server stopped.
 pub(crate) const LINGER: Duration = Duration::from_secs(2);
+
+/// For LogRequest and EndRequest of all that is cut when the server stops.
+pub(crate) const OWED: Duration = Duration::from_secs(2);
 
 /// After so long without a request, a connection lets go of what it does not need.
 pub(crate) const RESTLESS: Duration = Duration::from_secs(2);

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use bivalve_core::{Context, Driver, Flow, Handler, Outcome, Pipeline};
+use bivalve_core::{Context, Driver, Flow, Handler, Module, Notification, Outcome, Pipeline, Registration};
 use bivalve_server::{Listener, Server, WorkerRuntime};
-use support::{DRIVERS, connect, exchange, start};
+use support::{DRIVERS, connect, exchange, read_to_end, start};
 
 /// The first one made dies as soon as it serves.
 struct Mortal {
@@ -98,5 +98,70 @@ async fn a_stop_does_not_wait_for_work_that_blocks() {
         assert_eq!((stopped.connections, stopped.requests), (1, 1), "{driver}");
         // Were it over, nobody would be told any more.
         assert!(tell.send(()).is_ok(), "{driver}: the work has ended before the stop");
+    }
+}
+
+/// Never ends, and counts what is logged, and that its client has gone by then.
+struct Endless(Arc<AtomicUsize>);
+
+impl Module for Endless {
+    fn registration(&self) -> Registration {
+        Registration::new().on(Notification::ExecuteRequestHandler).on(Notification::LogRequest)
+    }
+
+    fn on_execute_request_handler<'a>(&'a self, cx: &'a mut Context) -> Outcome<'a> {
+        Outcome::pending(async move {
+            cx.write("begun").await?;
+            cx.flush().await?;
+            std::future::pending().await
+        })
+    }
+
+    fn on_log_request<'a>(&'a self, cx: &'a mut Context) -> Outcome<'a> {
+        self.0.fetch_add(usize::from(!cx.is_connected()), Ordering::SeqCst);
+        Outcome::CONTINUE
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_cut_is_logged_whatever_its_protocol() {
+    for driver in DRIVERS {
+        let logged = Arc::new(AtomicUsize::new(0));
+        let pipeline = Pipeline::builder().module("Endless", Endless(Arc::clone(&logged))).build();
+        let server = start(driver, &pipeline.expect("it builds"));
+        let mut plain = connect(server.addresses()[0]);
+        plain.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").expect("it is read");
+        let mut second = connect(server.addresses()[0]);
+        // A preface, no settings, and a GET of http://a/ (RFC 7541: `:path`, `:authority`).
+        second.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").expect("it is read");
+        second.write_all(b"\0\0\0\x04\0\0\0\0\0").expect("it is read");
+        second.write_all(b"\0\0\x06\x01\x05\0\0\0\x01\x82\x86\x84\x01\x01a").expect("it is read");
+        for stream in [&mut plain, &mut second] {
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"begun") {
+                let mut octet = [0];
+                stream.read_exact(&mut octet).expect("it is sent");
+                answer.push(octet[0]);
+            }
+        }
+        // The first order is patient, the second one is not.
+        let stopped = server.stop_or_cut(Duration::from_secs(600), async {}).await;
+        assert_eq!((stopped.connections, stopped.requests), (2, 2), "{driver}");
+        assert_eq!(logged.load(Ordering::SeqCst), 2, "{driver}");
+    }
+}
+
+#[tokio::test]
+async fn half_a_head_does_not_keep_a_server_that_stops() {
+    for driver in DRIVERS {
+        let pipeline = Pipeline::builder().build().expect("it builds");
+        let server = start(driver, &pipeline);
+        let mut stream = connect(server.addresses()[0]);
+        // Answered, so that the server has it when it is told to stop; 404 here, and half a request behind it.
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /hal").expect("it is read");
+        stream.read_exact(&mut [0]).expect("it is answered");
+        let stopped = server.stop(Duration::from_secs(600)).await;
+        assert_eq!((stopped.connections, stopped.requests), (0, 0), "{driver}");
+        assert!(read_to_end(stream).contains("HTTP/1.1 408 "), "{driver}");
     }
 }

@@ -4,8 +4,9 @@ use std::fmt;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context as Task, Waker};
+use std::time::Instant;
 
 use bivalve_core::{Connection, Context, Pipeline, UnreadHeaders};
 use bivalve_tower::PipelineService;
@@ -28,7 +29,10 @@ pub(crate) struct Serving {
     pub(crate) http2_websocket: bool,
     pool: Mutex<Pool>,
     stopped: AtomicBool,
+    stopped_at: OnceLock<Instant>,
     stop: Notify,
+    was_cut: AtomicBool,
+    cut: Notify,
     requests: AtomicUsize,
     pub(crate) refusals: Arc<RefusalCounter>,
     service: PipelineService,
@@ -66,7 +70,10 @@ impl Serving {
             http2_websocket: false,
             pool: Mutex::default(),
             stopped: AtomicBool::new(false),
+            stopped_at: OnceLock::new(),
             stop: Notify::new(),
+            was_cut: AtomicBool::new(false),
+            cut: Notify::new(),
             requests: AtomicUsize::new(0),
             refusals: Arc::default(),
         }
@@ -74,8 +81,43 @@ impl Serving {
 
     /// Idle connections close now, others behind the request that is under way.
     pub(crate) fn stop(&self) {
+        self.stopped_at.get_or_init(Instant::now);
         self.stopped.store(true, Ordering::SeqCst);
         self.stop.notify_waiters();
+    }
+
+    /// When it stopped; now, if it has not.
+    pub(super) fn stopped_at(&self) -> Instant {
+        self.stopped_at.get().copied().unwrap_or_else(Instant::now)
+    }
+
+    /// What is under way ends now: it is as if all clients had gone.
+    pub(crate) fn cut(&self) {
+        self.was_cut.store(true, Ordering::SeqCst);
+        self.cut.notify_waiters();
+    }
+
+    pub(super) fn was_cut(&self) -> bool {
+        self.was_cut.load(Ordering::Relaxed)
+    }
+
+    /// Polled once, it wakes the task when everything is [cut](Self::cut).
+    pub(super) fn being_cut(&self) -> Notified<'_> {
+        self.cut.notified()
+    }
+
+    /// Runs a future to its end, or until everything is [cut](Self::cut).
+    pub(super) async fn until_cut(&self, future: impl Future<Output = ()>) {
+        tokio::select! {
+            biased;
+            () = self.being_cut() => {}
+            () = future => {}
+        }
+    }
+
+    /// Waits for the requests that hyper has let go.
+    pub(crate) async fn drained(&self) {
+        self.service.drained().await;
     }
 
     /// The pipeline for hyper.

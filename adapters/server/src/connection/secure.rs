@@ -34,7 +34,7 @@ pub(crate) async fn serve(
     let connection = Arc::new(connection.secure(true).build());
     if session.alpn_protocol() == Some(tls::H2) {
         let (stream, _) = Prefixed::new(Bytes::new(), Box::new(stream), serving.timeouts);
-        return Box::pin(http2::serve(stream, connection, &serving)).await;
+        return Box::pin(serving.until_cut(http2::serve(stream, connection, &serving))).await;
     }
     super::serve(Streamed::new(stream, leases), connection, serving).await;
 }

@@ -31,6 +31,9 @@ pub(crate) async fn serve<T: Transport>(transport: T, connection: Arc<Connection
     let mut watchdog = Watchdog::new(sleep);
     let stopping = pin!(serving.stopping());
     let mut stopping = Stopping::new(stopping);
+    let mut being_cut = pin!(serving.being_cut());
+    // It wakes this task from then on, wherever it waits; who is woken looks at `was_cut`.
+    poll_fn(|task| Poll::Ready(being_cut.as_mut().poll(task).is_ready())).await;
     loop {
         let deadline = Instant::now() + serving.timeouts.idle;
         let came = poll_fn(|task| {
@@ -63,15 +66,17 @@ pub(crate) async fn serve<T: Transport>(transport: T, connection: Arc<Connection
             Next::Upgrade(head) => {
                 let handed = Box::pin(hand_over(head, wire, serving.timeouts)).await;
                 let Some((stream, closed)) = handed else { return };
-                Box::pin(hyper::serve(stream, connection, &serving)).await;
-                // Whoever has it now: until it closes, it has its place among the connections, and a stop waits for it.
-                let _ = closed.await;
-                return;
+                let upgraded = async {
+                    hyper::serve(stream, connection, &serving).await;
+                    // Whoever has it now: until it closes, it has its place among the connections, and a stop waits for it.
+                    let _ = closed.await;
+                };
+                return Box::pin(serving.until_cut(upgraded)).await;
             }
             Next::Http2(preface) => {
                 let handed = Box::pin(hand_over(preface, wire, serving.timeouts)).await;
                 let Some((stream, _)) = handed else { return };
-                return Box::pin(http2::serve(stream, connection, &serving)).await;
+                return Box::pin(serving.until_cut(http2::serve(stream, connection, &serving))).await;
             }
         }
     }
@@ -217,7 +222,9 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
                 let stalled = wire
                     .deadline(&self.serving.timeouts)
                     .is_some_and(|deadline| watchdog.poll_passed(deadline, task).is_ready());
-                if stalled {
+                if self.serving.was_cut() {
+                    wire.give_up();
+                } else if stalled {
                     tracing::debug!(target: "bivalve::server", "the client gives or takes too little");
                     wire.give_up();
                 }
@@ -257,6 +264,11 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
                 Poll::Pending => {}
             }
             let stalled = wire.send_deadline(&serving.timeouts).filter(|stalled| *stalled < deadline);
+            let deadline = match begun && serving.is_stopping(stopping, task) {
+                // What has begun to come may come, and is not waited for as long as a request is.
+                true => deadline.min(serving.stopped_at() + LINGER),
+                false => deadline,
+            };
             let passed = watchdog.poll_passed(stalled.unwrap_or(deadline), task);
             passed.map(|()| match (stalled, begun) {
                 (Some(_), _) => Came::Stalled,

@@ -42,6 +42,8 @@ pub(super) struct Wire<T> {
     ended: bool,
     /// Nothing can be sent any more.
     failed: Option<CompletionStatus>,
+    /// The request has been told that its client has gone before it hears that its send has failed.
+    told: bool,
     received: Pace,
     sent: Pace,
     exchange: Exchange,
@@ -97,6 +99,7 @@ impl<T: Transport> Wire<T> {
             scanner: Scanner::default(),
             ended: false,
             failed: None,
+            told: false,
             received: Pace::default(),
             sent: Pace::default(),
             exchange: Exchange::default(),
@@ -345,7 +348,8 @@ impl<T: Transport> Wire<T> {
     /// A part of the response. What came of it, where nothing is waited for: the last one leaves with what comes next.
     pub(super) fn start_send(&mut self, part: ResponsePart) -> Option<Completion> {
         self.encode(part);
-        (self.exchange.ended || self.exchange.reset).then(|| self.sent_part())
+        let settled = self.exchange.reset || (self.exchange.ended && (self.told || self.failed.is_none()));
+        settled.then(|| self.sent_part())
     }
 
     fn encode(&mut self, part: ResponsePart) {
@@ -390,6 +394,11 @@ impl<T: Transport> Wire<T> {
     pub(super) fn poll_send(&mut self, task: &mut Task<'_>) -> Poll<Completion> {
         if !self.exchange.ended && !self.exchange.reset {
             ready!(self.poll_flush(task));
+        }
+        if self.failed.is_some() && !self.exchange.reset && !std::mem::replace(&mut self.told, true) {
+            // First whoever polls the request looks whether the client is there.
+            task.waker().wake_by_ref();
+            return Poll::Pending;
         }
         Poll::Ready(self.sent_part())
     }

@@ -39,6 +39,7 @@ fn limits() -> Vec<(&'static str, String)> {
         ("PROXY_LINE", bytes(PROXY_LINE as u64)),
         ("PROXY_HEADER", bytes(PROXY_HEADER as u64)),
         ("LINGER", time(LINGER)),
+        ("OWED", time(OWED)),
         ("RESTLESS", time(RESTLESS)),
         ("Limits::http2_streams", grouped(http2_streams.into())),
         ("Limits::http2_resets", grouped(http2_resets as u64)),

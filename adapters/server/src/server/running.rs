@@ -96,22 +96,46 @@ impl Running {
     }
 
     /// Stops: listens no more, closes idle connections, lets the others finish their request, and after `deadline` cuts
-    /// them. Work that a handler has given to threads that may block is not waited for: it goes on, and keeps the worker's
-    /// runtime until it ends.
+    /// them. A head that has begun to come has two seconds. The modules of what was cut still see LogRequest and EndRequest; those that wait there have two seconds. Work
+    /// that a handler has given to threads that may block is not waited for: it goes on, and keeps the worker's runtime
+    /// until it ends.
     ///
     /// # Cancel safety
     ///
     /// Dropped before its end, everything is cut at once.
-    pub async fn stop(mut self, deadline: Duration) -> Stopped {
+    pub async fn stop(self, deadline: Duration) -> Stopped {
+        self.stop_or_cut(deadline, std::future::pending()).await
+    }
+
+    /// As [`stop`](Self::stop), with an end to the patience before the deadline: when `cut` is ready, as it is at the second
+    /// Ctrl-C of somebody who does not want to wait.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`stop`](Self::stop).
+    pub async fn stop_or_cut(mut self, deadline: Duration, cut: impl Future<Output = ()>) -> Stopped {
         let now = Instant::now();
         self.order.send_replace(Some(now.checked_add(deadline).unwrap_or(now)));
         drop(self.listening.take());
-        let mut stopped = Stopped::default();
-        for worker in &mut self.workers {
-            let worker = (&mut worker.stopped).await.unwrap_or_default();
-            stopped.connections += worker.connections;
-            stopped.requests += worker.requests;
-        }
+        let (order, workers) = (&self.order, &mut self.workers);
+        let cut = async {
+            cut.await;
+            order.send_replace(Some(Instant::now()));
+            std::future::pending::<Stopped>().await
+        };
+        let ended = async {
+            let mut stopped = Stopped::default();
+            for worker in workers {
+                let worker = (&mut worker.stopped).await.unwrap_or_default();
+                stopped.connections += worker.connections;
+                stopped.requests += worker.requests;
+            }
+            stopped
+        };
+        let stopped = tokio::select! {
+            stopped = ended => stopped,
+            never = cut => never,
+        };
         // Joined, a thread would be waited for as long as work that blocks keeps its runtime, and here that would block who
         // awaits this.
         self.workers.clear();

@@ -5,6 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use bivalve_core::driver::LeasePool;
 use bivalve_core::{ConnectionBuilder, Driver};
@@ -17,6 +18,7 @@ use super::introduced::Introduced;
 use super::listener::{Stream, Terms};
 use super::running::Stopped;
 use crate::connection::{Serving, serve, serve_encrypted};
+use crate::limits::OWED;
 use crate::transport::Driven;
 
 /// What a worker thread runs on: a current-thread Tokio runtime, with its I/O and timers enabled, and a completion driver
@@ -124,8 +126,25 @@ async fn work(
         }
     }
     let stopped = Stopped { connections: tasks.len(), requests: serving.requests() };
+    if !tasks.is_empty() {
+        let _ = tokio::time::timeout(OWED, cut(&mut tasks, serving)).await;
+    }
     tasks.shutdown().await;
     stopped
+}
+
+/// LogRequest and EndRequest are owed to every request that began.
+async fn cut(tasks: &mut JoinSet<()>, serving: &Serving) {
+    serving.cut();
+    while serving.requests() > 0 {
+        tokio::select! {
+            ended = tasks.join_next(), if !tasks.is_empty() => report(ended),
+            // A request may end before its connection does, which is not waited for.
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+    // Those that hyper has let go.
+    serving.drained().await;
 }
 
 fn begin(tasks: &mut JoinSet<()>, carriers: &Carriers<'_>, serving: &Arc<Serving>, accepted: Accepted) {
@@ -168,6 +187,9 @@ struct Carriers<'a> {
     driver: &'a Arc<dyn Driver>,
     leases: Arc<LeasePool>,
 }
+
+/// Between two looks at what is left.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Bytes of a buffer for what is received through TLS: the most that one record holds (RFC 8446 section 5.1).
 const LEASE: usize = 16 * 1024;
