@@ -1,4 +1,5 @@
-//! The smoke run: starts the gate example as a user would, asks it with the real curl, and ends it.
+//! The smoke run: starts the gate example as a user would, on each of its backends, asks it with the real curl,
+//! and ends it.
 //!
 //! Nothing waits without a bound, and the server never outlives the run. When a check fails, what the
 //! server printed is shown after it.
@@ -16,6 +17,8 @@ use curl::{Curl, Reply};
 use server::Server;
 
 const PACKAGE: &str = "gate";
+/// What carries its HTTP: the best driver that the system has, the one that every system has, and hyper.
+const BACKENDS: [&str; 3] = ["auto", "tokio", "hyper"];
 /// How long the shutdown may take while a client still reads: the example's own deadline, and some room.
 const SHUTDOWN: Duration = Duration::from_secs(20);
 /// A file in the folder that is served, and what is beside it.
@@ -41,20 +44,32 @@ pub(crate) fn run(log: &mut String) -> Result<bool> {
     if directory.exists() {
         fs::remove_dir_all(&directory)?;
     }
+    let binary = crate::binaries()?.join(PACKAGE);
+    for backend in BACKENDS {
+        log.push_str(&format!("--backend {backend}\n"));
+        let directory = directory.join(backend);
+        if !asked(&binary, &directory, backend, log)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Asks the example on this backend; `true` when every check held.
+fn asked(binary: &Path, directory: &Path, backend: &str, log: &mut String) -> Result<bool> {
     fs::create_dir_all(directory.join("files"))?;
     fs::write(directory.join("files").join(FILE), "inside")?;
     fs::write(directory.join("secret"), SECRET)?;
-    let binary = crate::binaries()?.join(PACKAGE);
-    let mut server = Server::start(&binary, &directory, &[])?;
-    let checked = check(&mut server, &directory, log);
+    let mut server = Server::start(binary, directory, &["--backend", backend])?;
+    let checked = check(&mut server, directory, log);
     if let Err(error) = &checked {
         log.push_str(&format!("FAILED: {error}\n\nThe server printed:\n{}", server.printed()));
         return Ok(false);
     }
     // A second one, with a folder of its own behind /files/.
     fs::write(directory.join("gate.toml"), "[app]\nfiles = \"files\"\n")?;
-    link(&directory)?;
-    let mut server = Server::start(&binary, &directory, &["--config", "gate.toml"])?;
+    link(directory)?;
+    let mut server = Server::start(binary, directory, &["--config", "gate.toml", "--backend", backend])?;
     let checked = server.started().and_then(|started| check_folder(&Curl::new(started)));
     match &checked {
         Ok(()) => log.push_str("ok: a folder is served, and nothing from outside it\n"),
@@ -66,6 +81,10 @@ pub(crate) fn run(log: &mut String) -> Result<bool> {
 fn check(server: &mut Server, directory: &Path, log: &mut String) -> Result<()> {
     let curl = Curl::new(server.started()?);
     let mut did = |what: &str| log.push_str(&format!("ok: {what}\n"));
+
+    let printed = server.printed();
+    let carrier = printed.lines().find_map(|line| line.strip_prefix("HTTP is served by "));
+    did(carrier.ok_or("it does not say what carries HTTP")?);
 
     curl.open("/healthz").get()?.expect_status(200)?;
     did("/healthz is open to all");

@@ -5,18 +5,21 @@ use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
-use gate::{GUEST, Guest};
+use gate::{GUEST, Gate, Guest};
 
-/// Tells where the server is and, when nobody was configured, how to log in. The only place that shows a secret.
-pub(crate) fn print(addr: SocketAddr, guest: Option<&Guest>, logs: &Path) {
+/// Tells where the server is, what carries it and why, and how to log in when nobody was configured. The only place that
+/// shows a secret.
+pub(crate) fn print(gate: &Gate, logs: &Path) {
+    let text = text(gate.addr(), gate.is_secure(), gate.carrier(), gate.guest(), logs);
     // Nobody may be reading.
-    let _ = io::stdout().write_all(text(addr, guest, logs).as_bytes());
+    let _ = io::stdout().write_all(text.as_bytes());
 }
 
-fn text(addr: SocketAddr, guest: Option<&Guest>, logs: &Path) -> String {
-    let url = format!("http://{}/", reachable(addr));
+fn text(addr: SocketAddr, secure: bool, carrier: &str, guest: Option<&Guest>, logs: &Path) -> String {
+    let scheme = if secure { "https" } else { "http" };
+    let url = format!("{scheme}://{}/", reachable(addr));
     let mut text = format!(
-        "gate {} listens at {url}\nThe access log is in {}.\n\n",
+        "gate {} listens at {url}\nHTTP is served by {carrier}.\nThe access log is in {}.\n\n",
         env!("CARGO_PKG_VERSION"),
         logs.display()
     );
@@ -36,9 +39,9 @@ No users are configured, so here is one until the server ends:
 
 "
     );
-    if !addr.ip().is_loopback() {
+    if !secure && !addr.ip().is_loopback() {
         text.push_str(
-            "Passwords and tokens pass the network as they are: put something that speaks HTTPS in front.\n\n",
+            "Passwords and tokens pass the network as they are: see --tls-certificate, or put something that speaks HTTPS in front.\n\n",
         );
     }
     text
@@ -59,7 +62,11 @@ mod tests {
     use super::*;
 
     fn printed(addr: &str, guest: Option<&Guest>) -> String {
-        text(addr.parse().expect("an address"), guest, Path::new("logs"))
+        printed_by(addr, false, guest)
+    }
+
+    fn printed_by(addr: &str, secure: bool, guest: Option<&Guest>) -> String {
+        text(addr.parse().expect("an address"), secure, "something", guest, Path::new("logs"))
     }
 
     #[test]
@@ -80,6 +87,14 @@ mod tests {
         let text = printed("0.0.0.0:80", Some(&guest));
         assert!(text.contains("http://127.0.0.1:80/") && text.contains("HTTPS"), "{text}");
         assert!(printed("[::]:80", None).contains("http://[::1]:80/"));
+    }
+
+    #[test]
+    fn what_is_encrypted_is_shown_so_and_nobody_is_warned() {
+        let guest = Guest { password: "pass".into(), token: "tok".into() };
+        let text = printed_by("0.0.0.0:443", true, Some(&guest));
+        assert!(text.contains("\n  curl -u guest:pass https://127.0.0.1:443/\n"), "{text}");
+        assert!(!text.contains("as they are"), "{text}");
     }
 
     #[test]

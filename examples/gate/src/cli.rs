@@ -5,10 +5,11 @@ use std::io::{self, BufRead, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use bivalve::backend::{Selection, survey};
+use bivalve::backend::survey;
 use clap::{Parser, Subcommand};
 use gate::config::{Config, ConfigError, listen_address};
 use gate::modules::authentication::{Passwords, TokenHash};
+use gate::server::Backend;
 
 /// An axum application behind Bivalve modules: request id, authentication, W3C access log, security headers
 ///
@@ -17,9 +18,10 @@ use gate::modules::authentication::{Passwords, TokenHash};
 #[derive(Debug, Parser)]
 #[command(version, disable_version_flag = true, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
-    /// The completion driver for modules: auto, uring, iocp or tokio; any but auto is taken or nothing [default: auto]
-    #[arg(long, value_name = "DRIVER")]
-    backend: Option<Selection>,
+    /// What carries HTTP: Bivalve's own server on the best driver or on one of them (auto, uring, iocp, tokio), or hyper; any
+    /// but auto is taken or nothing [default: auto]
+    #[arg(long, value_name = "BACKEND")]
+    backend: Option<Backend>,
 
     /// Where to listen; port 0 takes any that is free [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen_address)]
@@ -36,6 +38,14 @@ pub(crate) struct Cli {
     /// The password file: one line for each user, made by `gate user NAME`
     #[arg(long, value_name = "FILE")]
     users: Option<PathBuf>,
+
+    /// The certificate in PEM, with its chain: then gate speaks HTTPS, and HTTP/2 with clients that want it
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+
+    /// Its private key in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
 
     /// Print the version; with -v also what this system has
     #[arg(short = 'V', long)]
@@ -71,6 +81,10 @@ impl Cli {
         config.listen = self.listen.unwrap_or(config.listen);
         if let Some(folder) = self.log_dir {
             config.access_log.directory = folder;
+        }
+        if self.tls_certificate.is_some() {
+            config.server.tls_certificate = self.tls_certificate;
+            config.server.tls_key = self.tls_key;
         }
         if self.users.is_some() {
             config.authentication.users = self.users;
@@ -161,6 +175,11 @@ mod tests {
         assert_eq!((changed.listen.port(), changed.access_log.directory), (2, "b".into()));
         assert_eq!(changed.authentication.users, Some("u".into()));
         assert_eq!(changed.authentication.realm, plain.authentication.realm);
+        assert_eq!((plain.backend, plain.server.tls_key), (Backend::default(), None));
+        let changed = config(&["--backend", "hyper", "--tls-certificate", "c", "--tls-key", "k"]);
+        assert_eq!((changed.backend, changed.server.tls_key), (Backend::Hyper, Some("k".into())));
+        assert_eq!(changed.server.tls_certificate, Some("c".into()));
+        assert!(Cli::try_parse_from(["gate", "--tls-key", "k"]).is_err(), "a key without a certificate");
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
-use bivalve::backend::Selection;
 use serde::{Deserialize, Deserializer};
 
 use crate::app::AppConfig;
@@ -14,7 +13,7 @@ use crate::modules::authentication::{AuthenticationConfig, check_name};
 use crate::modules::request_id::RequestIdConfig;
 use crate::modules::security_headers::SecurityHeadersConfig;
 use crate::modules::server_timing::ServerTimingConfig;
-use crate::server::ServerConfig;
+use crate::server::{Backend, ServerConfig};
 
 /// The whole configuration: what is not said is at its default, what is unknown is an error.
 ///
@@ -25,10 +24,10 @@ pub struct Config {
     /// The address to listen at; port 0 takes any that is free. Default: `127.0.0.1:8080`.
     #[serde(deserialize_with = "address")]
     pub listen: SocketAddr,
-    /// The completion driver for modules: `auto`, `uring`, `iocp` or `tokio`; any but `auto` is taken or nothing.
-    /// Default: `auto`.
-    #[serde(deserialize_with = "selection")]
-    pub backend: Selection,
+    /// What carries HTTP, and which completion driver modules have: `auto`, `uring`, `iocp` or `tokio` with Bivalve's own
+    /// server, or `hyper`. Any but `auto` is taken or nothing. Default: `auto`.
+    #[serde(deserialize_with = "backend")]
+    pub backend: Backend,
     /// Connections and their end.
     pub server: ServerConfig,
     /// The application.
@@ -79,6 +78,8 @@ impl Config {
         }
         for (key, zero) in [
             ("server.max_connections", server.max_connections == 0),
+            ("server.max_connections_per_address", server.max_connections_per_address == 0),
+            ("server.min_bytes_per_second", server.min_bytes_per_second == 0),
             ("authentication.verifications_per_address", authentication.verifications_per_address == 0),
             ("access_log.max_bytes", access_log.max_bytes == 0),
             ("access_log.keep_files", access_log.keep_files == 0),
@@ -87,6 +88,14 @@ impl Config {
             if zero {
                 return wrong(format!("{key} = 0: it is 1 at least"));
             }
+        }
+        if server.tls_certificate.is_some() != server.tls_key.is_some() {
+            return wrong(
+                "server.tls_certificate and server.tls_key: one is of no use without the other".into(),
+            );
+        }
+        if server.is_secure() && self.backend == Backend::Hyper {
+            return wrong("server.tls_certificate: the backend hyper encrypts nothing; choose auto".into());
         }
         let mut fields = HashSet::new();
         if let Some(twice) = access_log.fields.iter().find(|field| !fields.insert(**field)) {
@@ -121,7 +130,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            backend: Selection::automatic(),
+            backend: Backend::default(),
             server: ServerConfig::default(),
             app: AppConfig::default(),
             request_id: RequestIdConfig::default(),
@@ -143,7 +152,7 @@ pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
     found.ok_or_else(|| format!("no address and port, as in 127.0.0.1:8080 or localhost:8080: {text:?}"))
 }
 
-fn selection<'de, D: Deserializer<'de>>(from: D) -> Result<Selection, D::Error> {
+fn backend<'de, D: Deserializer<'de>>(from: D) -> Result<Backend, D::Error> {
     String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
 }
 
@@ -197,7 +206,7 @@ mod tests {
         let all: String =
             text.lines().map(|line| format!("{}\n", line.strip_prefix("#: ").unwrap_or(line))).collect();
         let all = read(&all).expect("every key is known");
-        assert!(all.authentication.users.is_some() && all.app.files.is_some());
+        assert!(all.authentication.users.is_some() && all.app.files.is_some() && all.server.is_secure());
         assert_eq!(all.authentication.tokens.len(), 1);
     }
 
@@ -206,6 +215,7 @@ mod tests {
         for (text, line, said) in [
             ("lissten = \"x\"\n", 1, "unknown field `lissten`, expected one of `listen`"),
             ("\nlisten = \"everywhere\"\n", 2, "listen = \"everywhere\""),
+            ("backend = \"epoll\"\n", 1, "no backend: auto, uring, iocp, tokio or hyper"),
             ("[server]\n\nshutdown_sec = 3\n", 3, "unknown field `shutdown_sec`"),
             (
                 "[access_log]\nfields = [\"date\", \"tme\"]\n",
@@ -241,6 +251,12 @@ mod tests {
             ("[server]\nmax_connections = 0\n".into(), "server.max_connections = 0: it is 1 at least"),
             ("[authentication]\ncache_secs = 9223372036854775807\n".into(), "authentication.cache_secs"),
             ("[authentication]\nopen_paths = [\" /a\"]\n".into(), "\" /a\" does not begin with /"),
+            ("[server]\nmin_bytes_per_second = 0\n".into(), "server.min_bytes_per_second = 0"),
+            ("[server]\ntls_key = \"k\"\n".into(), "one is of no use without the other"),
+            (
+                "backend = \"hyper\"\n[server]\ntls_key = \"k\"\ntls_certificate = \"c\"\n".into(),
+                "hyper encrypts nothing",
+            ),
             (named(""), "the name \"\": "),
             (named("a\tb"), "no control characters"),
             (named("a") + &named("a"), "the name \"a\" is there twice"),

@@ -3,17 +3,13 @@
 use std::error::Error;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::Router;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bivalve::tower::{ModuleLayer, ModuleService};
-use bivalve::{Driver, Pipeline};
+use bivalve::backend::Selection;
+use bivalve::{Pipeline, PipelineBuilder};
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
-use tower::Layer;
 
 use crate::app;
 use crate::config::Config;
@@ -23,13 +19,14 @@ use crate::modules::request_id::RequestIds;
 use crate::modules::security_headers::SecurityHeaders;
 use crate::modules::server_timing::{Audience, ServerTiming};
 use crate::private;
-use crate::server::{Server, Stopped};
+use crate::server::{Bound, Serving, Stopped};
 
 /// A server that listens, with its modules and its application.
 pub struct Gate {
-    server: Server,
-    layer: ModuleLayer,
-    service: ModuleService<Router>,
+    serving: Serving,
+    addr: SocketAddr,
+    carrier: String,
+    secure: bool,
     stopping: watch::Sender<bool>,
     log: LogWriter,
     guest: Option<Guest>,
@@ -53,24 +50,38 @@ impl Gate {
     pub async fn start(mut config: Config) -> Result<Self, Box<dyn Error + Send + Sync>> {
         config.check()?;
         let (passwords, guest) = who_may_enter(&mut config)?;
-        let server = Server::bind(config.listen, &config.server).await?;
+        let bound = Bound::at(config.listen, config.backend, &config.server).await?;
+        let addr = bound.addr();
         // After the address is ours: a second server that is started by mistake leaves the log alone.
         let log = LogWriter::start(&config.access_log).map_err(|error| {
             let folder = config.access_log.directory.display();
             format!("cannot write the access log in {folder}: {error}. Choose another folder with --log-dir")
         })?;
-        let driver = config.backend.start()?;
-        let pipeline = pipeline(&config, passwords, log.sender(), driver)?;
+        let chosen = bound.choose()?;
+        let carrier = chosen.to_string();
+        let pipeline = pipeline(&config, passwords, log.sender(), chosen.for_modules())?;
         let (stopping, stops) = watch::channel(false);
-        let layer = ModuleLayer::new(pipeline);
-        let service = layer.layer(app::router(&config.app, stops));
-        Ok(Self { server, layer, service, stopping, log, guest })
+        let serving = chosen.start(pipeline, app::router(&config.app, stops), &config.server)?;
+        tracing::info!(%addr, carrier, "gate listens");
+        Ok(Self { serving, addr, carrier, secure: config.server.is_secure(), stopping, log, guest })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
-        self.server.addr()
+        self.addr
+    }
+
+    /// What carries HTTP, and why it is that.
+    #[must_use]
+    pub fn carrier(&self) -> &str {
+        &self.carrier
+    }
+
+    /// Whether it speaks HTTPS.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.secure
     }
 
     /// Who may log in, when nobody was configured.
@@ -81,18 +92,10 @@ impl Gate {
 
     /// Serves until the first order; the second one ends the waiting for requests. Writes the log to its end.
     pub async fn run(self, orders: mpsc::Receiver<()>) -> Stopped {
-        let stopped = self.server.run(self.service, &self.stopping, orders).await;
-        let deadline = Instant::now() + LOG_DEADLINE;
-        // Requests that were cut are logged a moment later; half the time is left for the disk.
-        if timeout(LOG_DEADLINE / 2, self.layer.drained()).await.is_err() {
-            tracing::error!("requests that were cut are still being logged");
-        }
+        let stopped = self.serving.run(&self.stopping, orders).await;
         let lost = self.log.sender();
         // The thread may wait for a disk; the runtime must not.
-        let closed = tokio::task::spawn_blocking(move || {
-            self.log.close(deadline.saturating_duration_since(Instant::now()))
-        })
-        .await;
+        let closed = tokio::task::spawn_blocking(move || self.log.close(LOG_DEADLINE)).await;
         if !closed.unwrap_or_default() {
             tracing::error!("the access log was not written to its end within {LOG_DEADLINE:?}");
         }
@@ -105,7 +108,7 @@ impl Gate {
 
 impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gate").field("server", &self.server).finish_non_exhaustive()
+        f.debug_struct("Gate").field("serving", &self.serving).finish_non_exhaustive()
     }
 }
 
@@ -115,7 +118,7 @@ impl fmt::Debug for Guest {
     }
 }
 
-/// The modules, in the order in which they see a request.
+/// The modules, in the order in which they see a request; an application is still to be put behind them.
 ///
 /// # Errors
 ///
@@ -124,11 +127,12 @@ pub fn pipeline(
     config: &Config,
     passwords: Passwords,
     log: LogSender,
-    driver: Arc<dyn Driver>,
-) -> Result<Arc<Pipeline>, Box<dyn Error + Send + Sync>> {
+    drivers: Selection,
+) -> Result<PipelineBuilder, Box<dyn Error + Send + Sync>> {
     let software = concat!("Bivalve gate/", env!("CARGO_PKG_VERSION"));
+    let driver = move || drivers.start().map_err(std::io::Error::other);
     let mut pipeline = Pipeline::builder()
-        .server(bivalve::Server::new().software(software).with_driver(driver))
+        .server(bivalve::Server::new().software(software).with_driver_on_demand(driver))
         .module("ServerTiming", ServerTiming::new(&config.server_timing))
         .module("RequestId", RequestIds::new(&config.request_id))
         .module("AccessLog", AccessLog::new(&config.access_log, log))
@@ -141,7 +145,7 @@ pub fn pipeline(
         let start = Instant::now();
         pipeline = pipeline.measure(move || start.elapsed());
     }
-    Ok(pipeline.build()?)
+    Ok(pipeline)
 }
 
 fn counts_received(config: &AccessLogConfig) -> bool {

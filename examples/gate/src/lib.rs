@@ -1,7 +1,7 @@
 //! The flagship example: an axum application behind Bivalve modules.
 //!
-//! [`modules`] knows IIS's events and no host; [`app`] is plain axum and knows no modules; [`server`] is hyper with the
-//! bounds that a server needs; [`Gate`] puts them together, and the binary adds the command line.
+//! [`modules`] knows IIS's events and no host; [`app`] is plain axum and knows no modules; [`server`] is Bivalve's server, or
+//! hyper with the bounds that a server needs; [`Gate`] puts them together, and the binary adds the command line.
 
 #![forbid(unsafe_code)]
 

@@ -65,7 +65,7 @@ fn serve(config: Config) -> Result<(), Box<dyn Error + Send + Sync>> {
         let orders = signals::orders()?;
         let logs = config.access_log.directory.clone();
         let gate = Gate::start(config).await?;
-        banner::print(gate.addr(), gate.guest(), &logs);
+        banner::print(&gate, &logs);
         Ok::<_, Box<dyn Error + Send + Sync>>(gate.run(orders).await)
     });
     // A verification of a password that nobody waits for any more is not waited for either.

@@ -188,6 +188,42 @@ fn a_made_token_fits_into_the_configuration() {
     assert_eq!(config.authentication.tokens[0].sha256, gate::modules::authentication::TokenHash::of(token));
 }
 
+#[test]
+fn the_start_says_what_carries_http_and_why() {
+    let folder = folder();
+    for (backend, told) in
+        [("hyper", "hyper on Tokio, because it was demanded"), ("tokio", "Bivalve's server on Tokio (")]
+    {
+        let server = Server::start(folder.path(), &["--backend", backend], "  curl -H ");
+        let line = &server.printed[1];
+        assert!(line.starts_with(&format!("HTTP is served by {told}")), "{line}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn with_a_certificate_it_speaks_https_and_says_so_to_browsers() {
+    let folder = folder();
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+    fs::write(folder.path().join("gate.pem"), cert.pem()).expect("written");
+    fs::write(folder.path().join("gate.key"), signing_key.serialize_pem()).expect("written");
+    let tls = ["--tls-certificate", "gate.pem", "--tls-key", "gate.key"];
+    let server = Server::start(folder.path(), &tls, "  curl -H ");
+    let url = server.url();
+    assert!(url.starts_with("https://"), "{url}");
+    let mut curl = Command::new("curl");
+    let asked =
+        curl.args(["--disable", "--silent", "--show-error", "--include", "--noproxy", "*", "--cacert"]);
+    let output = asked.arg("gate.pem").arg(format!("{url}healthz")).current_dir(folder.path()).output();
+    let output = output.expect("curl is installed");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.starts_with("HTTP/2 200"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("strict-transport-security: ") && text.ends_with("ok\n"), "{text}");
+    let told = refused(folder.path(), &["--tls-certificate", "none", "--tls-key", "gate.key"]);
+    assert!(told.contains("none"), "{told}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_signal_ends_it_with_code_0() {

@@ -1,10 +1,8 @@
 //! Static files.
 
-mod common;
-
 use std::fs;
 
-use common::{Running, ann};
+use super::common::{Running, ann};
 
 fn with_folder() -> Running {
     Running::start(|config, folder| {
@@ -22,7 +20,7 @@ fn the_built_in_files_need_no_folder() {
     let gate = Running::plain();
     let text = gate.get("/files/hello.txt");
     assert_eq!((text.status, text.header("content-type")), (200, Some("text/plain; charset=utf-8")));
-    assert_eq!(text.text(), include_str!("../assets/files/hello.txt"));
+    assert_eq!(text.text(), include_str!("../../assets/files/hello.txt"));
     assert_eq!(gate.get("/files/shell.svg").header("content-type"), Some("image/svg+xml"));
     assert_eq!(gate.get("/files/none").status, 404);
 }

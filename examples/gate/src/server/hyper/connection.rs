@@ -19,9 +19,9 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tower::{Service, ServiceExt};
 
-use super::ServerConfig;
 use super::activity::{Activity, Counted};
 use super::wire::Watched;
+use crate::server::{MAX_HEAD, ServerConfig};
 
 /// Serves one client until it goes away, its time is up, or `stopping` has become true and its requests are answered.
 pub(super) async fn serve<S, B>(
@@ -115,6 +115,5 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Between two HTTP/2 pings, and for the answer to one.
 const PING: Duration = Duration::from_secs(20);
 
-const MAX_HEAD: usize = 64 * 1024;
 const MAX_HEADER_LIST: u32 = 16 * 1024;
 const MAX_STREAMS: u32 = 200;

@@ -1,10 +1,8 @@
 //! The same over HTTP/2.
 
-mod common;
-
 use std::time::Duration;
 
-use common::Running;
+use super::common::{self, Running};
 use gate::modules::access_log::Field;
 use gate::server::Stopped;
 use http::{Request, Response};

@@ -37,6 +37,7 @@ impl Running {
         let mut config = Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..Config::default() };
         config.access_log.directory = folder.path().join("logs");
         config.authentication.users = Some(users(folder.path()));
+        config.backend = crate::BACKEND.parse().expect("a backend");
         change(&mut config, folder.path());
         let (orders, order) = mpsc::channel(2);
         let (tell, told) = std_mpsc::channel();

@@ -1,24 +1,27 @@
 //! What the access log says, whatever a client sends.
 
-mod common;
-
 use std::thread;
 
-use common::{Running, ann};
+use super::common::{Running, ann};
 use gate::modules::access_log::{Field, Rotation};
 
 #[test]
 fn a_url_cannot_forge_the_log() {
     let gate = Running::plain();
-    for target in ["/a%0d%0a#Fields:%20x", "/%00?x%0a2026-01-01", "/a?q=%22'&r={}", "/a+b?c+d"] {
+    for target in ["/a%0d%0a", "/a?q=%22'&r={}", "/a+b?c+d"] {
         gate.get(target);
     }
+    // A fragment is no part of what is asked for, and NUL none of a path.
+    let odd = ["/b%0d%0a#Fields:%20x", "/%00?x%0a2026-01-01"].map(|target| gate.get(target).status);
     let (_, log) = gate.stop();
-    assert_eq!(
-        log.entries("cs-uri-stem cs-uri-query"),
-        // The number sign begins a fragment, which is no part of what is asked for.
-        ["/a%0d%0a -", "/%00 x%0a2026-01-01", "/a q=%22'&r={}", "/a+b c+d"]
-    );
+    let mut expected = vec!["/a%0d%0a -", "/a q=%22'&r={}", "/a+b c+d"];
+    if crate::BACKEND == "hyper" {
+        expected.extend(["/b%0d%0a -", "/%00 x%0a2026-01-01"]);
+        assert_eq!(odd, [404, 404]);
+    } else {
+        assert_eq!(odd, [400, 400]);
+    }
+    assert_eq!(log.entries("cs-uri-stem cs-uri-query"), expected);
 }
 
 #[test]

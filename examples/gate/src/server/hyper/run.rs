@@ -17,24 +17,16 @@ use tokio::time::timeout;
 use tower::Service;
 
 use super::activity::Activity;
+use super::connection;
 use super::listener::{accept, bind};
-use super::{BindError, ServerConfig, connection};
+use crate::server::{BindError, ServerConfig, Stopped};
 
 /// A server that listens already.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     listener: TcpListener,
     addr: SocketAddr,
     config: Arc<ServerConfig>,
-}
-
-/// How a server stopped: what was cut because it had not ended in time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stopped {
-    /// Connections that were still open.
-    pub connections: usize,
-    /// Requests that were under way on them.
-    pub requests: usize,
 }
 
 impl Server {
@@ -43,21 +35,20 @@ impl Server {
     /// # Errors
     ///
     /// When the address cannot be listened at.
-    pub async fn bind(addr: SocketAddr, config: &ServerConfig) -> Result<Self, BindError> {
+    pub(in crate::server) async fn bind(addr: SocketAddr, config: &ServerConfig) -> Result<Self, BindError> {
         let listener = bind(addr).await?;
         let addr = listener.local_addr().unwrap_or(addr);
         Ok(Self { listener, addr, config: Arc::new(config.clone()) })
     }
 
     /// Where it listens.
-    #[must_use]
-    pub fn addr(&self) -> SocketAddr {
+    pub(in crate::server) fn addr(&self) -> SocketAddr {
         self.addr
     }
 
     /// Serves until the first order comes, or nobody is left to give one. Then it stops listening, sets `stopping`, and
     /// waits for requests to end, for as long as is configured or until the second order.
-    pub async fn run<S, B>(
+    pub(in crate::server) async fn run<S, B>(
         self,
         service: S,
         stopping: &watch::Sender<bool>,
@@ -70,14 +61,7 @@ impl Server {
     {
         let mut connections = JoinSet::new();
         let requests = Arc::new(AtomicUsize::new(0));
-        let room = self.config.max_connections.min(descriptors().map_or(usize::MAX, |limit| limit / 2));
-        if room < self.config.max_connections {
-            tracing::warn!(
-                room,
-                "fewer connections than configured: half of the file descriptors, see `ulimit -n`"
-            );
-        }
-        let room = Arc::new(Semaphore::new(room.clamp(1, Semaphore::MAX_PERMITS)));
+        let room = Arc::new(Semaphore::new(self.config.room().min(Semaphore::MAX_PERMITS)));
         loop {
             let next = async {
                 // Room first: who finds none stays in the kernel's queue instead of holding a descriptor here.
@@ -118,23 +102,5 @@ impl Server {
         let stopped = Stopped { connections: connections.len(), requests: requests.load(Ordering::Relaxed) };
         connections.shutdown().await;
         stopped
-    }
-}
-
-/// How many file descriptors the process may have. The other half of them is for files, and for what comes up.
-fn descriptors() -> Option<usize> {
-    // Linux; elsewhere the limit is for whoever configures.
-    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
-    limits
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next()?.parse().ok())
-}
-
-#[cfg(test)]
-mod tests {
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn the_limit_of_descriptors_is_found() {
-        assert!(super::descriptors().is_some_and(|limit| limit > 8), "{:?}", super::descriptors());
     }
 }

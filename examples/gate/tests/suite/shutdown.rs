@@ -1,12 +1,10 @@
 //! The end: in time, and honest about what it cut.
 
-mod common;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use common::{Running, ann};
+use super::common::{self, Running, ann};
 use gate::server::Stopped;
 
 /// Reads until something of a response has come.

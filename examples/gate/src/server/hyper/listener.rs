@@ -1,12 +1,13 @@
 //! Listens, and accepts connections whatever happens.
 
-use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
+
+use crate::server::BindError;
 
 pub(super) async fn bind(addr: SocketAddr) -> Result<TcpListener, BindError> {
     TcpListener::bind(addr).await.map_err(|error| BindError { addr, error })
@@ -37,35 +38,6 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 const PAUSE: Duration = Duration::from_secs(1);
-
-/// The address cannot be listened at.
-#[derive(Debug)]
-pub struct BindError {
-    addr: SocketAddr,
-    error: io::Error,
-}
-
-impl fmt::Display for BindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot listen at {}: {}. ", self.addr, self.error)?;
-        f.write_str(match self.error.kind() {
-            ErrorKind::AddrInUse => "Stop the program that does, or choose another address with --listen",
-            ErrorKind::AddrNotAvailable => {
-                "This machine has no such address: choose one it has with --listen"
-            }
-            ErrorKind::PermissionDenied => {
-                "Ports below 1024 need a privilege: choose a higher one with --listen"
-            }
-            _ => "Choose another address with --listen",
-        })
-    }
-}
-
-impl std::error::Error for BindError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.error)
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,12 +1,10 @@
 //! Bodies that are longer than any buffer, or have no end.
 
-mod common;
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Reply, Running, ann};
+use super::common::{self, Reply, Running, ann};
 
 #[test]
 fn events_arrive_one_by_one_through_the_modules() {

@@ -1,0 +1,5 @@
+//! gate on hyper.
+
+mod suite;
+
+const BACKEND: &str = "hyper";
