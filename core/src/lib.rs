@@ -10,6 +10,9 @@
 #![forbid(unsafe_code)]
 
 pub mod driver;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod inferred;
 pub mod limits;
 pub mod testing;

@@ -10,12 +10,12 @@ use clap::ValueEnum;
 
 use crate::command::Command;
 use crate::tools::{Missing, Tool};
-use crate::{Result, conformance, cpp, deep, diagrams, house, smoke, windows};
+use crate::{Result, conformance, cpp, deep, diagrams, fuzz, house, smoke, windows};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// Run the property tests with 20000 cases each (PROPTEST_CASES=20000) and the soak for ten minutes, and give slow
-    /// tests half an hour
+    /// tests half an hour, and fuzzing a quarter of one
     #[arg(long)]
     long: bool,
 
@@ -59,6 +59,8 @@ enum Step {
     Loom,
     /// The tests of the io_uring driver, and of both sides of IIS's interfaces, under AddressSanitizer
     Asan,
+    /// Arbitrary octets for what reads those of strangers, for a minute and a half
+    Fuzz,
     /// A minute of mixed traffic on io_uring
     Soak,
 }
@@ -186,6 +188,7 @@ impl Step {
             Step::Conformance => Action::Own(conformance::check),
             Step::Loom => Action::Quiet(deep::loom(scratch)),
             Step::Asan => Action::Quiet(deep::asan(scratch, long)),
+            Step::Fuzz => Action::Own(if long { fuzz::run_long } else { fuzz::run }),
             Step::Soak => Action::Quiet(deep::soak(long)),
         }
     }
@@ -196,7 +199,7 @@ impl Step {
             // It ends the server with a signal.
             Step::Smoke => cfg!(unix),
             Step::Asan => cfg!(all(target_os = "linux", target_arch = "x86_64")),
-            Step::Conformance | Step::Cpp | Step::Loom | Step::Soak => cfg!(target_os = "linux"),
+            Step::Conformance | Step::Cpp | Step::Fuzz | Step::Loom | Step::Soak => cfg!(target_os = "linux"),
             _ => true,
         }
     }
@@ -207,6 +210,7 @@ impl Step {
             Step::Clippy => &[Tool::Clippy],
             Step::Nextest | Step::Loom | Step::Soak => &[Tool::Nextest],
             Step::Asan => &[Tool::Nextest, Tool::Nightly],
+            Step::Fuzz => &[Tool::Fuzz, Tool::Nightly],
             Step::Powerset => &[Tool::Clippy, Tool::Hack],
             // On Windows the tests need nothing but cargo.
             Step::Windows if std::env::consts::OS == "windows" => &[],

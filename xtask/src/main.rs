@@ -9,6 +9,7 @@ mod conformance;
 mod cpp;
 mod deep;
 mod diagrams;
+mod fuzz;
 mod gates;
 mod house;
 mod smoke;

@@ -13,6 +13,7 @@ pub(crate) enum Tool {
     /// All that builds C++ with the MSVC layout and runs it.
     Cpp,
     Curl,
+    Fuzz,
     Hack,
     /// A suite for HTTP/2.
     Httpwg,
@@ -59,6 +60,7 @@ impl Tool {
             Tool::Clippy => "cargo clippy --version",
             Tool::Cpp => return cpp::missing().is_empty(),
             Tool::Curl => "curl --version",
+            Tool::Fuzz => "cargo fuzz --version",
             Tool::Hack => "cargo hack --version",
             // It knows no `--version`, and says so with success.
             Tool::Httpwg => "httpwg --version",
@@ -74,6 +76,7 @@ impl Tool {
     /// The commands that install it without asking; none where we must not, or cannot.
     fn installation(self) -> Vec<Command> {
         match self {
+            Tool::Fuzz => vec![Command::new("cargo install cargo-fuzz --locked")],
             Tool::Hack => vec![Command::new("cargo install cargo-hack --locked")],
             // It waits for the server more than it works.
             Tool::Httpwg => {
@@ -99,6 +102,7 @@ impl Tool {
             Tool::Clippy | Tool::Rustfmt => "rustup component add clippy rustfmt".into(),
             Tool::Cpp => format!("sudo apt-get install --no-install-recommends {}", cpp::PACKAGES),
             Tool::Curl => "sudo apt-get install curl".into(),
+            Tool::Fuzz => "cargo install cargo-fuzz --locked".into(),
             Tool::Hack => "cargo install cargo-hack --locked".into(),
             Tool::Nextest => "cargo install cargo-nextest --locked".into(),
             Tool::Httpwg => format!("cargo install {} --locked --debug", conformance::HTTPWG),
@@ -122,6 +126,7 @@ impl fmt::Display for Tool {
                 return write!(f, "what builds and runs C++ for Windows ({})", cpp::missing().join(", "));
             }
             Tool::Curl => "curl",
+            Tool::Fuzz => "cargo-fuzz",
             Tool::Hack => "cargo-hack",
             Tool::Httpwg => "httpwg",
             Tool::Nextest => "cargo-nextest",

@@ -106,6 +106,9 @@
 #![forbid(unsafe_code)]
 
 mod connection;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http1;
 mod limits;
 mod proxy;

@@ -8,9 +8,11 @@
 mod cases;
 mod reasons;
 mod run;
+mod seeds;
 
 pub use self::reasons::{Peer, Reason, reasons};
 pub use self::run::{Heard, ask, watch};
+pub use self::seeds::{Seed, seeds};
 
 /// Some octets, and what is expected of a server that gets them.
 #[derive(Clone, Debug)]

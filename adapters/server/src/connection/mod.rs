@@ -18,6 +18,8 @@ mod wire;
 
 use std::time::Duration;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::http2::is_served as check_http2;
 pub(crate) use self::pace::Pace;
 pub(crate) use self::pool::{Serving, Stopping};
 pub(crate) use self::refusals::RefusalCounter;

@@ -89,7 +89,7 @@ pub(crate) fn parse(head: &Bytes, limits: &Limits) -> Result<Head, Reject> {
 }
 
 /// The fields of a head that has been [parsed](parse) before.
-fn read_fields(head: &Bytes, headers: &mut HeaderMap) {
+pub(crate) fn read_fields(head: &Bytes, headers: &mut HeaderMap) {
     let mut fields = [const { MaybeUninit::uninit() }; Limits::MOST_HEADERS];
     let mut request = httparse::Request::new(&mut []);
     let parsed = request.parse_with_uninit_headers(head, &mut fields);

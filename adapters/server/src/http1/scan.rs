@@ -38,7 +38,11 @@ impl Scanner {
     pub(crate) fn scan(&mut self, bytes: &[u8], limits: &Limits) -> Result<Scan, Reject> {
         while let Some(found) = bytes.get(self.at..).and_then(|rest| memchr(b'\n', rest)) {
             let newline = self.at + found;
-            // As if the octets had come one by one: what is beyond the limit is not looked at.
+            // As if the octets had come one by one: no method is refused before too many octets, and what is beyond the
+            // limit is not looked at.
+            if self.lines == 0 {
+                self.check_start(bytes)?;
+            }
             self.within(newline + 1, limits)?;
             // RFC 9112 section 2.2 lets a recipient take a bare LF for a line end. Not all do, and smuggling lives on that.
             let Some(end) = newline.checked_sub(1).filter(|end| *end >= self.line && bytes[*end] == b'\r')
@@ -47,9 +51,6 @@ impl Scanner {
             };
             self.at = newline + 1;
             if end > self.line {
-                if self.lines == 0 {
-                    self.check_start(bytes)?;
-                }
                 self.lines += 1;
                 if self.lines > limits.headers() + 1 {
                     return Err(TOO_MANY_HEADERS);

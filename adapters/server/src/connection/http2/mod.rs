@@ -25,6 +25,8 @@ use tower_service::Service;
 
 use self::bodies::{Bounded, Fault, Outgoing};
 use self::rules::Refusal;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::rules::is_served;
 use self::watch::{Verdict, Watch};
 use super::pool::{Serving, Stopping};
 use super::watchdog::Watchdog;

@@ -73,6 +73,12 @@ pub(super) fn check(parts: &mut Parts, limits: &Limits) -> Result<Option<Reject>
     Ok(refused)
 }
 
+/// Whether a head passes, for who holds the rules against those of HTTP/1.1.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn is_served(parts: &mut Parts, limits: &Limits) -> bool {
+    check(parts, limits).is_ok()
+}
+
 /// Of a head, or of trailers.
 pub(super) fn check_fields(fields: &HeaderMap) -> Result<(), Refusal> {
     let is_space = |octet: Option<&u8>| matches!(octet, Some(b' ' | b'\t'));
@@ -119,10 +125,12 @@ fn take_authority(parts: &mut Parts) -> Result<(), Refusal> {
 
 /// RFC 9113 section 8.2.3: who does not speak HTTP/2 gets the crumbs in one field.
 fn join_cookies(headers: &mut HeaderMap) {
-    let crumbs: Vec<_> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    if crumbs.len() < 2 {
+    if headers.get_all(header::COOKIE).iter().nth(1).is_none() {
         return;
     }
+    // An empty one would leave white space at an end, which no value has.
+    let crumbs = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
+    let crumbs: Vec<_> = crumbs.filter(|crumb| !crumb.is_empty()).collect();
     if let Ok(cookie) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
         headers.insert(header::COOKIE, cookie);
     }
