@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 pub(crate) mod certificates;
+pub(crate) mod child;
 
 pub(crate) mod says;
 
