@@ -6,12 +6,14 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use bivalve_core::{Context, Flow, Handler, Outcome, Pipeline};
+use bivalve_core::{Context, Flow, Handler, Module, Notification, Outcome, Pipeline, Registration};
+use bivalve_static_files::StaticFiles;
 use bytes::Bytes;
 use support::{DRIVERS, exchange, server};
 
@@ -24,35 +26,32 @@ const PATIENCE: Duration = Duration::from_secs(50);
 #[test]
 #[ignore = "needs slowhttptest: cargo xtask test conformance"]
 fn slow_heads_are_cut() {
-    attack(&["-H", "-i", "1", "-x", "10"]);
+    attack("/", &["-H", "-i", "1", "-x", "10"]);
 }
 
 #[test]
 #[ignore = "needs slowhttptest: cargo xtask test conformance"]
 fn slow_bodies_are_cut() {
-    attack(&["-B", "-i", "1", "-s", "100000", "-x", "10"]);
+    attack("/", &["-B", "-i", "1", "-s", "100000", "-x", "10"]);
 }
 
 #[test]
 #[ignore = "needs slowhttptest: cargo xtask test conformance"]
 fn slow_readers_are_cut() {
-    attack(&["-X", "-n", "1", "-w", "1", "-y", "512", "-z", "5", "-k", "3"]);
+    attack("/", &["-X", "-n", "1", "-w", "1", "-y", "512", "-z", "5", "-k", "3"]);
 }
 
 #[test]
 #[ignore = "needs slowhttptest: cargo xtask test conformance"]
-fn who_asks_for_a_thousand_ranges_gets_one_answer() {
-    attack(&["-R", "-a", "5", "-b", "1000"]);
+fn who_asks_for_a_thousand_ranges_of_a_file_costs_no_more_than_others() {
+    attack("/files/large.bin", &["-R", "-t", "GET", "-a", "5", "-b", "1000"]);
 }
 
 /// More than the system holds between a server and a client that does not read.
 const LARGE: usize = 16 << 20;
 
-/// Answers with much, and counts how often.
-struct Answers {
-    large: Bytes,
-    asked: Arc<AtomicUsize>,
-}
+/// Answers with much.
+struct Answers(Bytes);
 
 impl Handler for Answers {
     fn handle<'a>(&'a self, cx: &'a mut Context) -> Outcome<'a> {
@@ -60,19 +59,45 @@ impl Handler for Answers {
             return Outcome::Ready(cx.response_mut().write("alive").map(|()| Flow::Continue));
         }
         Outcome::pending(async move {
-            self.asked.fetch_add(1, Ordering::Relaxed);
             while !cx.read_entity(usize::MAX).await?.is_empty() {}
-            cx.response_mut().write(self.large.clone())?;
+            cx.response_mut().write(self.0.clone())?;
             Ok(Flow::Continue)
         })
     }
 }
 
-fn attack(mode: &[&str]) {
+/// Counts the requests that are not this test's own.
+struct Counts(Arc<AtomicUsize>);
+
+impl Module for Counts {
+    fn registration(&self) -> Registration {
+        Registration::new().on(Notification::BeginRequest)
+    }
+
+    fn on_begin_request<'a>(&'a self, cx: &'a mut Context) -> Outcome<'a> {
+        if cx.request().url().path() != "/probe" {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+        Outcome::CONTINUE
+    }
+}
+
+fn pipeline(folder: &Path, asked: &Arc<AtomicUsize>) -> Arc<Pipeline> {
+    std::fs::write(folder.join("large.bin"), vec![b'x'; 1 << 20]).expect("a directory of the test");
+    let files = StaticFiles::builder(folder).at("/files").build().expect("the folder is there");
+    Pipeline::builder()
+        .module("counts", Counts(Arc::clone(asked)))
+        .mount(files)
+        .handler(Answers(Bytes::from(vec![b'x'; LARGE])))
+        .build()
+        .expect("it builds")
+}
+
+fn attack(path: &str, mode: &[&str]) {
+    let folder = tempfile::tempdir().expect("a directory");
     for driver in DRIVERS {
         let asked = Arc::new(AtomicUsize::new(0));
-        let handler = Answers { large: Bytes::from(vec![b'x'; LARGE]), asked: Arc::clone(&asked) };
-        let pipeline: Arc<Pipeline> = Pipeline::builder().handler(handler).build().expect("it builds");
+        let pipeline = pipeline(folder.path(), &asked);
         // As always, but sooner.
         let running = server(driver, &pipeline)
             .head_timeout(Duration::from_secs(4))
@@ -82,7 +107,7 @@ fn attack(mode: &[&str]) {
             .start()
             .expect("it starts");
         let address = running.addresses()[0];
-        let mut tool = Tool(start_tool(mode, address));
+        let mut tool = Tool(start_tool(mode, &format!("http://{address}{path}")));
         let begin = Instant::now();
         let mut seen = BTreeSet::new();
         loop {
@@ -109,11 +134,11 @@ fn attack(mode: &[&str]) {
 }
 
 /// The tool asks for more than this test waits.
-fn start_tool(mode: &[&str], address: SocketAddr) -> Child {
+fn start_tool(mode: &[&str], url: &str) -> Child {
     Command::new("slowhttptest")
         .args(["-c", &CONNECTIONS.to_string(), "-r", "200", "-l", "240", "-v", "0"])
         .args(mode)
-        .args(["-u", &format!("http://{address}/")])
+        .args(["-u", url])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
