@@ -2,6 +2,7 @@
 
 #![cfg(target_os = "linux")]
 
+#[path = "suite/common/mod.rs"]
 mod common;
 
 use std::fs;
@@ -12,6 +13,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{PATIENCE, Running};
+
+const BACKEND: &str = "auto";
 
 /// What is traced.
 #[derive(Clone, Default)]
