@@ -207,7 +207,8 @@ pub trait Module: Send + Sync + 'static {
         Outcome::CONTINUE
     }
 
-    /// Write the log. Always raised; an error is traced and changes nothing.
+    /// Write the log. Always raised, also where the host has refused the request before BeginRequest; an error is traced and
+    /// changes nothing.
     ///
     /// IIS counterpart: `CHttpModule::OnLogRequest`.
     fn on_log_request<'a>(&'a self, cx: &'a mut Context) -> Outcome<'a> {

@@ -13,6 +13,8 @@ use crate::http1::reject::Reject;
 ///
 /// IIS counterpart: what http.sys writes to its `HTTPERR` log.
 ///
+/// Not counted is what HTTP/2 answers without a status, with a reset, and what h2 refuses by itself.
+///
 /// Besides, each is traced as it is refused: target `bivalve::server::refused`, level DEBUG, with the fields `client`, `status` and
 /// `reason`. Each ends its connection (in HTTP/2: its stream), so there are no more of them than connections and streams.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

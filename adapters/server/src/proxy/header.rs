@@ -283,4 +283,35 @@ mod tests {
             assert!(parsed.is_err(), "{}: {parsed:?}", header.escape_ascii());
         }
     }
+
+    /// Reads what has come, which is an octet at a time, although more was asked for.
+    fn read_slowly(stream: &[u8]) -> (Result<Option<Said>, &'static str>, usize) {
+        let mut end = 1;
+        loop {
+            match parse(&stream[..end]) {
+                Ok(Parsed::More(_)) => end += 1,
+                Ok(Parsed::Complete(said)) => return (Ok(said), end),
+                Err(why) => return (Err(why), end),
+            }
+        }
+    }
+
+    #[test]
+    fn a_spoilt_header_is_read_in_the_same_way_however_it_is_cut() {
+        for (header, _) in headers() {
+            let followed = [&header[..], &[b'a'; PROXY_HEADER + 200]].concat();
+            // Of the largest one, where it says something, and a part of the rest.
+            for at in (0..header.len()).filter(|at| *at < 40 || at.is_multiple_of(97)) {
+                for octet in [0, b' ', b'\r', b'\n', b'0', b'9', b':', 0x20, 0x21, 0x31, 0xff] {
+                    let mut spoilt = followed.clone();
+                    spoilt[at] = octet;
+                    let (at_once, slowly) = (read(&spoilt), read_slowly(&spoilt));
+                    match &at_once.0 {
+                        Ok(_) => assert_eq!(at_once, slowly),
+                        Err(_) => assert!(slowly.0.is_err(), "{at} {octet}: {slowly:?}"),
+                    }
+                }
+            }
+        }
+    }
 }
