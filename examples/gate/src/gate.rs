@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bivalve::backend::Selection;
 use bivalve::{Pipeline, PipelineBuilder};
+use bivalve_static_files::StaticFiles;
 use tokio::sync::{mpsc, watch};
 
 use crate::app;
@@ -138,6 +139,10 @@ pub fn pipeline(
         .module("AccessLog", AccessLog::new(&config.access_log, log))
         .module("SecurityHeaders", SecurityHeaders::new(&config.security_headers))
         .module("Authentication", Authentication::new(&config.authentication, passwords)?);
+    if let Some(folder) = &config.app.files {
+        let files = StaticFiles::builder(folder).at("/files").unknown_extensions(true);
+        pipeline = pipeline.module("StaticFiles", files.build()?);
+    }
     if counts_received(&config.access_log) {
         pipeline = pipeline.module("ReceivedBytes", ReceivedBytes);
     }

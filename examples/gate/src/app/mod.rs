@@ -26,7 +26,7 @@ use crate::modules::request_id::RequestId;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AppConfig {
-    /// The folder behind `/files/`. Default: none; then a few files come out of the program itself.
+    /// The folder behind `/files/`, for everybody who has logged in. Default: none; then a few files come out of the program itself.
     pub files: Option<PathBuf>,
     /// Bytes of an upload to `/echo`; more is answered with 413, or ends the connection where nobody could know.
     /// Default: 64 MiB.
@@ -48,7 +48,7 @@ pub fn router(config: &AppConfig, stopping: watch::Receiver<bool>) -> Router {
         .route("/api/time", get(time::now))
         .route("/events", get(events::seconds).with_state(stopping))
         .route("/echo", post(echo::echo).layer(RequestBodyLimitLayer::new(config.max_upload_bytes)))
-        .merge(files::router(config.files.as_deref()))
+        .merge(files::router())
         .layer(RequestBodyTimeoutLayer::new(BODY_TIMEOUT))
         .layer(TraceLayer::new_for_http().make_span_with(span))
 }
