@@ -81,6 +81,26 @@ pub(crate) fn file(cx: &mut Context, served: &Served, cache_control: Option<&Hea
     }
 }
 
+/// Sends what has been answered, and waits until the client has taken it.
+///
+/// The head leaves first: a body that begins with it, and is not said to end, would be chunked.
+pub(crate) async fn send(cx: &mut Context) -> Result<()> {
+    let response = cx.response_mut();
+    let length = HeaderValue::from(response.entity_len());
+    put(response.headers_mut(), header::CONTENT_LENGTH, length)?;
+    let chunks = response.take_chunks();
+    let mut sent = cx.flush().await;
+    if sent.is_ok() {
+        cx.response_mut().set_chunks(chunks)?;
+        sent = cx.flush().await;
+    }
+    // A client that leaves is nothing that went wrong here; the connection has been reset, and a module that failed has its error.
+    if let Err(error) = sent {
+        tracing::debug!(%error, "a file was not sent to its end");
+    }
+    Ok(())
+}
+
 /// A redirect to the same URL with a slash at its end: links on the page would be wrong without. Relative, so that neither a name with
 /// two slashes nor a proxy in front makes it lead elsewhere. `false`: the client's own URL does not allow it.
 pub(crate) fn add_slash(cx: &mut Context) -> Result<bool> {

@@ -70,8 +70,7 @@
 //! # When it is logged
 //!
 //! A response leaves behind EndRequest, as every buffered one. One that is larger than the application's response buffer (4 MiB), which it does not
-//! fill, leaves at once, so that whoever logs at LogRequest knows how long it took and whether the client took it; modules that run after
-//! it see no headers of it any more.
+//! fill, leaves at once, and the module waits for the client to take it: whoever logs at LogRequest knows how long that took, and how much it was.
 //!
 //! # Cost
 //!

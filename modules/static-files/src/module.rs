@@ -171,7 +171,7 @@ impl Module for StaticFiles {
         let flow = if self.own_handler { Flow::Continue } else { Flow::Finish };
         if answered.is_ok() && cx.response().entity_len() > cx.application().response_buffer_limit() as u64 {
             return Outcome::pending(async move {
-                cx.flush_end().await?;
+                answer::send(cx).await?;
                 Ok(flow)
             });
         }
