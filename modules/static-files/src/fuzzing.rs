@@ -99,3 +99,29 @@ pub fn fuzz_path(data: &[u8]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// The seeds of `fuzz/seeds`, those of faults that were found among them.
+    fn replay(target: &str, run: fn(&[u8])) {
+        let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
+        let mut count = 0;
+        for seed in std::fs::read_dir(seeds).expect("the seeds are part of the repository") {
+            run(&std::fs::read(seed.expect("a file").path()).expect("a file"));
+            count += 1;
+        }
+        assert!(count >= 5, "{count} seeds of {target}");
+    }
+
+    #[test]
+    fn seeds_keep_the_rules_of_each_target() {
+        replay("range", fuzz_range);
+        replay("conditional", fuzz_conditional);
+        replay("accept_encoding", fuzz_accept_encoding);
+        replay("static_path", fuzz_path);
+    }
+}

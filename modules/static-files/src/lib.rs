@@ -104,6 +104,7 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
 

@@ -96,9 +96,9 @@ pub fn head(data: &[u8]) {
     assert_eq!(again.expects_continue, read.expects_continue);
 }
 
-/// A head with its fields, which are read later otherwise.
+/// A head that is served, with its fields, which are read later otherwise.
 fn parse(octets: &Bytes, limits: &Limits) -> Option<Head> {
-    let mut read = head::parse(octets, limits).ok()?;
+    let mut read = head::parse(octets, limits).ok().filter(|head| head.refused.is_none())?;
     if read.unread.take().is_some() {
         head::read_fields(octets, &mut read.parts.headers);
     }
@@ -111,7 +111,7 @@ pub fn target(data: &[u8]) {
     let method = [Method::GET, Method::OPTIONS, Method::CONNECT][usize::from(*first & 0x7f) % 3].clone();
     let limits = limits(*first);
     let read = target::parse(&Bytes::copy_from_slice(text), &method, &limits).ok();
-    let read = read.map(|target| {
+    let read = read.filter(|target| target.refused.is_none()).map(|target| {
         let authority = target.authority.map(|authority| authority.as_bytes().to_vec());
         (target.uri.to_string().into_bytes(), authority)
     });

@@ -76,7 +76,7 @@ pub(super) fn check(parts: &mut Parts, limits: &Limits) -> Result<Option<Reject>
 /// Whether a head passes, for who holds the rules against those of HTTP/1.1.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn is_served(parts: &mut Parts, limits: &Limits) -> bool {
-    check(parts, limits).is_ok()
+    matches!(check(parts, limits), Ok(None))
 }
 
 /// Of a head, or of trailers.
