@@ -35,7 +35,8 @@ pub fn path_mapping(data: &[u8]) {
         let odd = |char: char| char.is_control() || "\\/:*?<>|\"".contains(char);
         assert!(!name.is_empty() && !name.ends_with(['.', ' ']) && !name.contains(odd), "{physical:?}");
     }
-    assert!(decoded.starts_with("/app") && !decoded.contains("//"), "{decoded:?}");
+    // As in IIS, the case of a configured path is nobody's.
+    assert!(decoded.to_ascii_lowercase().starts_with("/app") && !decoded.contains("//"), "{decoded:?}");
     let segments =
         decoded.split('/').map(|name| percent_encode(name.as_bytes(), NON_ALPHANUMERIC).to_string());
     let again = resolve(&segments.collect::<Vec<_>>().join("/"), "/app", Path::new("/www"), &directories);
