@@ -1,8 +1,8 @@
 //! The proof that a module is the same on both: one request through every host, and what came of it compared.
 //!
 //! A [`Case`] is a module and a request. A side serves the module at a port and lets a [`Witness`] note the events that
-//! run around it: [`tower`] with the module in a Tower layer on hyper, or with `bivalve-iis-host` in its place, which
-//! has the module's shared object or DLL inside. The client is the same for all. Status, headers, body, trailers, events
+//! run around it: [`tower`] with the module in a Tower layer on hyper, [`native`] with it on Bivalve's own server and its drivers, or
+//! [`tower`] with `bivalve-iis-host` in its place, which has the module's shared object or DLL inside. The client is the same for all. Status, headers, body, trailers, events
 //! and their order have to be equal; `date` is left out, and what [`differences`] lists.
 //!
 //! [`probes`] are the modules that are there for this: each does one thing that a host can get wrong.
@@ -11,6 +11,8 @@
 
 pub mod ask;
 pub mod differences;
+pub mod native;
+mod observe;
 pub mod probes;
 pub mod tower;
 pub mod volatile;

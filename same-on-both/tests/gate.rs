@@ -18,8 +18,8 @@ use gate::modules::authentication::{Authentication, Passwords};
 use gate::modules::request_id::RequestIds;
 use gate::modules::security_headers::SecurityHeaders;
 use gate::modules::server_timing::ServerTiming;
-use same_on_both::differences::without;
-use same_on_both::{Ask, Case, tower, volatile};
+use same_on_both::differences::{without, without_native};
+use same_on_both::{Ask, Case, native, tower, volatile};
 
 /// The names under which the DLL exports them, in the order of gate's pipeline.
 const NAMES: [&str; 6] =
@@ -81,6 +81,21 @@ async fn gate_inside_iis_does_what_it_does_behind_tower() {
         }
     }
     assert!(different.is_empty(), "{} cases:\n{}", different.len(), different.join("\n\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gate_on_the_native_server_does_what_it_does_on_hyper() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("gate.toml");
+    fs::write(&file, settings()).expect("written");
+    fs::write(folder.path().join("users"), user()).expect("written");
+    let modules = Side::tower(&file);
+    for ask in asks() {
+        let expected = volatile::without(without(tower::see(&modules.case(ask.clone())).await));
+        let seen = without_native(native::see(&modules.case(ask.clone())).await);
+        let seen = volatile::without(without(seen));
+        assert_eq!(seen, expected, "{ask}");
+    }
 }
 
 #[test]

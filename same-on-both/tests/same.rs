@@ -7,8 +7,8 @@ use std::sync::Arc;
 use bivalve::Module;
 use bivalve_iis_host::{Fault, IisHost};
 use bivalve_iis_sys::version;
-use same_on_both::differences::{reason, without};
-use same_on_both::{Answer, probes, tower};
+use same_on_both::differences::{reason, without, without_native};
+use same_on_both::{Answer, native, probes, tower};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_probe_is_answered_behind_tower() {
@@ -16,6 +16,19 @@ async fn every_probe_is_answered_behind_tower() {
         let seen = tower::see(&case).await;
         assert!(matches!(seen.answer, Answer::Response { .. }), "{case:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_module_on_the_native_server_does_what_it_does_on_hyper() {
+    let mut different = Vec::new();
+    for case in probes::cases() {
+        let expected = without(tower::see(&case).await);
+        let seen = without(without_native(native::see(&case).await));
+        if seen != expected {
+            different.push(format!("{} {}\nhyper  {expected:?}\nnative {seen:?}", case.name, case.ask));
+        }
+    }
+    assert!(different.is_empty(), "{} cases:\n{}", different.len(), different.join("\n\n"));
 }
 
 /// Each test is a server that behaves in another way, to all probes.
