@@ -73,11 +73,12 @@ pub(crate) fn missing() -> Vec<&'static str> {
     missing
 }
 
-/// All at once: most of the time they wait for servers that wait for them.
+/// All at once: most of the time they wait for servers that wait for them. With the features of the step `nextest`, which has
+/// built the dependencies then.
 fn command(tests: &[&str]) -> Result<Command> {
-    let command = Command::new(
-        "cargo nextest run --cargo-quiet --package bivalve-server --run-ignored only --test-threads 8",
-    );
+    let line =
+        "cargo nextest run --cargo-quiet --workspace --all-features --run-ignored only --test-threads 8";
+    let command = Command::new(line);
     let command = tests.iter().fold(command, |command, test| command.arg("--test").arg(*test));
     if !tests.iter().any(|test| ["redbot", "websockets"].contains(test)) {
         return Ok(command);
