@@ -56,7 +56,7 @@ pub fn serve(arguments: &[&str], counted: fn() -> usize) -> io::Result<()> {
 /// When a process cannot be started or breaks off, or an argument is not known.
 pub fn section(program: &Path, counting: &Path, arguments: &[&str]) -> io::Result<Option<String>> {
     // Asked before this process is pinned to one core.
-    let machine = crate::report::processor();
+    let machine = crate::server::processor();
     let results = measure::compare(program, counting, &Plan::from_arguments(arguments)?)?;
     Ok(Some(report::markdown(&machine, &results)))
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bivalve_benches::peers::Peer;
+use bivalve_benches::results::Section;
 use bivalve_benches::{dispatch, drivers, iis, load, measure, report, results, servers};
 
 fn main() -> io::Result<()> {
@@ -50,10 +51,11 @@ fn measure_all() -> io::Result<()> {
     let local = tokio::task::LocalSet::new();
     let costs = local.block_on(&runtime, load::compare(&program, &counting))?;
     let text = report::markdown(&machine(), &times, &allocations, &costs);
-    results::write_pipeline(&text)?;
+    results::write(Section::Pipeline, &text)?;
     println!("{text}\nwritten to benches/RESULTS.md");
     measure_iis(&[])?;
-    measure_drivers(&[])
+    measure_drivers(&[])?;
+    measure_servers(&[])
 }
 
 fn measure_iis(filter: &[&str]) -> io::Result<()> {
@@ -63,7 +65,7 @@ fn measure_iis(filter: &[&str]) -> io::Result<()> {
     println!("{section}");
     // A part of it is not a result.
     if filter.is_empty() {
-        results::write_iis(&section)?;
+        results::write(Section::Iis, &section)?;
         println!("written to benches/RESULTS.md");
     }
     Ok(())
@@ -76,7 +78,7 @@ fn measure_drivers(arguments: &[&str]) -> io::Result<()> {
     println!("{section}");
     // A part of it, or a short look, is not a result.
     if arguments.is_empty() {
-        results::write_drivers(&section)?;
+        results::write(Section::Drivers, &section)?;
         println!("written to benches/RESULTS.md");
     }
     Ok(())
@@ -84,15 +86,26 @@ fn measure_drivers(arguments: &[&str]) -> io::Result<()> {
 
 fn measure_servers(arguments: &[&str]) -> io::Result<()> {
     // Built before, by hand, it need not be asked for again.
-    let (peers, arguments) = match arguments {
+    let (peers, rest) = match arguments {
         [first, rest @ ..] if let Some(peers) = first.strip_prefix("peers=") => (PathBuf::from(peers), rest),
         all => {
             eprintln!("building the servers …");
-            (build(&std::env::current_exe()?, "bivalve-peers", "peers")?, all)
+            let program = std::env::current_exe()?;
+            if all.is_empty() {
+                build(&program, "bivalve-peers", "peers-counting")?;
+            }
+            (build(&program, "bivalve-peers", "peers")?, all)
         }
     };
-    let Some(section) = servers::section(&peers, arguments)? else { return Ok(()) };
+    let counting = peers.with_file_name("peers-counting");
+    let counting = Some(counting).filter(|counting| !rest.contains(&"--quick") && counting.exists());
+    let Some(section) = servers::section(&peers, counting.as_deref(), rest)? else { return Ok(()) };
     println!("{section}");
+    // A part of it, or a short look, is not a result.
+    if arguments.is_empty() {
+        results::write(Section::Server, &section)?;
+        println!("written to benches/RESULTS.md");
+    }
     Ok(())
 }
 

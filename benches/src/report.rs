@@ -144,14 +144,3 @@ fn figure(figures: &Figures, name: &str) -> f64 {
 fn cost(costs: &[(Peer, Cost)], peer: Peer) -> Cost {
     costs.iter().find(|c| c.0 == peer).map_or(Cost { cpu_ns: f64::NAN, allocations: f64::NAN }, |c| c.1)
 }
-
-/// The facts that a reader of the figures asks for first.
-pub(crate) fn processor() -> String {
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let kernel = read("/proc/sys/kernel/osrelease");
-    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
-    let processors = read("/proc/cpuinfo");
-    let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let model = model.map_or("unknown processor", |(_, model)| model);
-    format!("{model}, {cores} cores, Linux {}", kernel.trim())
-}

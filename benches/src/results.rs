@@ -1,54 +1,50 @@
-//! `benches/RESULTS.md`: two sections are written by themselves, that of the drivers and that of IIS, and so is the rest.
+//! `benches/RESULTS.md`: some sections are written by themselves, and so is the rest.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// How the sections begin that are written by themselves, in their order.
-const SECTIONS: [&str; 2] = ["## Inside IIS\n", "## Drivers\n"];
+/// What is written by itself, in the order of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// All that is in no section of its own.
+    Pipeline,
+    /// The shim of IIS.
+    Iis,
+    /// The drivers.
+    Drivers,
+    /// The server.
+    Server,
+}
 
-/// Writes everything but the sections of IIS and of the drivers, which stay.
+/// How the sections begin, but for the first.
+const HEADINGS: [&str; 3] = ["## Inside IIS\n", "## Drivers\n", "## Server\n"];
+
+/// Writes a section; the others stay.
 ///
 /// # Errors
 ///
 /// When the file cannot be written.
-pub fn write_pipeline(text: &str) -> io::Result<()> {
-    let [_, iis, drivers] = parts(&read()?);
-    write(text, &iis, &drivers)
-}
-
-/// Writes the section of IIS; the rest stays.
-///
-/// # Errors
-///
-/// When the file cannot be written.
-pub fn write_iis(section: &str) -> io::Result<()> {
-    let [rest, _, drivers] = parts(&read()?);
-    write(&rest, section, &drivers)
-}
-
-/// Writes the section of the drivers; the rest stays.
-///
-/// # Errors
-///
-/// When the file cannot be written.
-pub fn write_drivers(section: &str) -> io::Result<()> {
-    let [rest, iis, _] = parts(&read()?);
-    write(&rest, &iis, section)
-}
-
-/// What comes first, and both sections.
-fn parts(text: &str) -> [String; 3] {
-    let [iis, drivers] = SECTIONS.map(|heading| text.find(heading));
-    let drivers = drivers.unwrap_or(text.len());
-    let iis = iis.unwrap_or(drivers);
-    [&text[..iis], &text[iis..drivers], &text[drivers..]].map(str::to_owned)
-}
-
-fn write(rest: &str, iis: &str, drivers: &str) -> io::Result<()> {
-    let rest = if rest.trim().is_empty() { "# Results" } else { rest };
-    let parts = [rest, iis, drivers].map(str::trim_end);
-    let there: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+pub fn write(section: Section, text: &str) -> io::Result<()> {
+    let old = read()?;
+    let mut parts = parts(&old);
+    parts[section as usize] = text;
+    if parts[0].trim().is_empty() {
+        parts[0] = "# Results";
+    }
+    let there: Vec<_> = parts.into_iter().map(str::trim_end).filter(|part| !part.is_empty()).collect();
     std::fs::write(path(), format!("{}\n", there.join("\n\n")))
+}
+
+/// The sections, empty where there is none.
+fn parts(text: &str) -> [&str; 4] {
+    let mut parts = [""; 4];
+    let mut rest = text;
+    for (index, heading) in HEADINGS.iter().enumerate().rev() {
+        let (before, section) = rest.split_at(rest.find(heading).unwrap_or(rest.len()));
+        (rest, parts[index + 1]) = (before, section);
+    }
+    parts[0] = rest;
+    parts
 }
 
 fn path() -> PathBuf {
@@ -68,8 +64,10 @@ mod tests {
 
     #[test]
     fn each_section_is_found() {
-        let text = "# Results\n\n## Inside IIS\n\na\n\n## Drivers\n\nb\n";
-        assert_eq!(parts(text), ["# Results\n\n", "## Inside IIS\n\na\n\n", "## Drivers\n\nb\n"]);
-        assert_eq!(parts("# Results\n\n## Drivers\n"), ["# Results\n\n", "", "## Drivers\n"]);
+        let text = "# Results\n\n## Inside IIS\n\na\n\n## Drivers\n\nb\n\n## Server\n\nc\n";
+        let found = ["# Results\n\n", "## Inside IIS\n\na\n\n", "## Drivers\n\nb\n\n", "## Server\n\nc\n"];
+        assert_eq!(parts(text), found);
+        assert_eq!(parts("# Results\n\n## Drivers\n"), ["# Results\n\n", "", "## Drivers\n", ""]);
+        assert_eq!(parts(""), [""; 4]);
     }
 }

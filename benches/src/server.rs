@@ -57,15 +57,6 @@ impl Server {
         Spent::by(self.id())
     }
 
-    /// Clock ticks that the kernel saw it in user space, and in itself.
-    pub(crate) fn ticks(&self) -> io::Result<(u64, u64)> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id()))?;
-        // Behind the name, which may hold anything.
-        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
-        let mut fields = fields.split_whitespace().skip(11).map(|n| n.parse().unwrap_or(0));
-        Ok((fields.next().unwrap_or(0), fields.next().unwrap_or(0)))
-    }
-
     fn line(&mut self) -> io::Result<String> {
         let mut line = String::new();
         self.output.read_line(&mut line)?;
@@ -119,6 +110,13 @@ pub(crate) fn pin_client() -> io::Result<()> {
     }
 }
 
+/// As many descriptors as 10,000 connections need, where the system allows it; servers inherit it.
+pub(crate) fn raise_descriptors() {
+    let id = std::process::id().to_string();
+    // Where it does not, what needs them fails by itself.
+    let _ = Command::new("prlimit").args(["--nofile=20000", "--pid", &id]).stderr(Stdio::null()).status();
+}
+
 /// How much of its time something else may have had.
 const CALM: f64 = 0.02;
 
@@ -140,4 +138,24 @@ pub(crate) fn calm<T>(id: u32, attempts: usize, mut measure: impl FnMut() -> io:
         }
     }
     best.map(|(_, figure)| figure).ok_or_else(|| io::Error::other("nothing was measured"))
+}
+
+/// Clock ticks that the kernel saw a process in user space, and in itself.
+pub(crate) fn ticks(id: u32) -> io::Result<(u64, u64)> {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", id))?;
+    // Behind the name, which may hold anything.
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let mut fields = fields.split_whitespace().skip(11).map(|n| n.parse().unwrap_or(0));
+    Ok((fields.next().unwrap_or(0), fields.next().unwrap_or(0)))
+}
+
+/// The facts that a reader of the figures asks for first.
+pub(crate) fn processor() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let kernel = read("/proc/sys/kernel/osrelease");
+    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    let processors = read("/proc/cpuinfo");
+    let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = model.map_or("unknown processor", |(_, model)| model);
+    format!("{model}, {cores} cores, Linux {}", kernel.trim())
 }

@@ -1,7 +1,10 @@
 //! What `bivalve-server` costs, next to other servers: `cargo xtask bench server`. Linux only.
 
+mod goals;
 mod measure;
+mod memory;
 mod plan;
+mod process;
 mod report;
 
 use std::io;
@@ -14,10 +17,10 @@ use self::plan::Plan;
 /// # Errors
 ///
 /// When a process cannot be started or breaks off, or an argument is not known.
-pub fn section(peers: &Path, arguments: &[&str]) -> io::Result<Option<String>> {
+pub fn section(peers: &Path, counting: Option<&Path>, arguments: &[&str]) -> io::Result<Option<String>> {
     // Asked before this process is pinned to one core.
-    let machine = crate::report::processor();
-    let plan = Plan::from_arguments(peers, arguments)?;
+    let machine = crate::server::processor();
+    let plan = Plan::from_arguments(peers, counting, arguments)?;
     let results = measure::compare(&plan)?;
-    Ok(Some(report::markdown(&machine, &results)))
+    Ok(Some(report::markdown(&machine, &plan, &results)))
 }

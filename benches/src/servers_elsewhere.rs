@@ -8,6 +8,6 @@ use std::path::Path;
 /// # Errors
 ///
 /// None.
-pub fn section(_peers: &Path, _arguments: &[&str]) -> io::Result<Option<String>> {
+pub fn section(_peers: &Path, _counting: Option<&Path>, _arguments: &[&str]) -> io::Result<Option<String>> {
     Ok(None)
 }

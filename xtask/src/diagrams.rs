@@ -65,6 +65,7 @@ fn drawn() -> Result<Vec<(&'static str, String)>> {
     if let Some(results) = read(RESULTS)? {
         pictures.push(("benches/results.svg", results::draw(&results)?));
         pictures.extend(results::drivers(&results)?.map(|svg| ("benches/drivers.svg", svg)));
+        pictures.extend(results::server(&results)?.map(|svg| ("benches/server.svg", svg)));
     }
     Ok(pictures)
 }

@@ -53,11 +53,12 @@ async fn converse(stream: compio::net::TcpStream, date: Rc<RefCell<String>>) -> 
     let mut out = Vec::with_capacity(SIZE);
     loop {
         let mut receives = pin!(reader.read_multi(0));
-        while let Some(received) = receives.next().await {
-            let received = match received {
+        loop {
+            let received = match receives.next().await {
+                None => return Ok(()),
                 // All buffers were taken: they come back, and it is asked for again.
-                Err(error) if error.kind() == io::ErrorKind::ResourceBusy => break,
-                received => received?,
+                Some(Err(error)) if error.kind() == io::ErrorKind::ResourceBusy => break,
+                Some(received) => received?,
             };
             if received.is_empty() {
                 return Ok(());

@@ -8,15 +8,17 @@ use axum::Router;
 use axum::extract::Request as AxumRequest;
 use axum::middleware::{Next, from_fn};
 use axum::routing::{get, post};
+use bivalve::tower::{Body, ModuleLayer};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use tower::Service;
+use tower::{Layer, Service};
 use tower_http::services::ServeDir;
 
+use crate::native::{self, Modules};
 use crate::{HELLO, Work};
 
 pub(crate) fn serve(listener: TcpListener, work: &Work) -> io::Result<()> {
@@ -34,6 +36,15 @@ pub(crate) fn serve(listener: TcpListener, work: &Work) -> io::Result<()> {
             }),
         ),
     }
+}
+
+/// A pipeline around the same service.
+pub(crate) fn serve_modules(listener: TcpListener) -> io::Result<()> {
+    let pipeline = native::mount(Modules::Before).build().map_err(io::Error::other)?;
+    let hello = tower::service_fn(|_request: Request<Body>| async move {
+        Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(HELLO.as_bytes()))))
+    });
+    run(listener, ModuleLayer::new(pipeline).layer(hello))
 }
 
 pub(crate) fn serve_axum(listener: TcpListener, work: &Work, layers: usize) -> io::Result<()> {

@@ -1,6 +1,37 @@
 //! The HTTP servers that `cargo xtask bench server` measures side by side: one process each, one thread that serves.
 //!
 //! Linux only, because half of them are io_uring.
+//!
+//! # A short look
+//!
+//! While a server is being changed, without the minutes that link-time optimisation takes (the ratios are rougher then):
+//!
+//! ```text
+//! CARGO_PROFILE_RELEASE_LTO=off cargo build --release -p bivalve-peers
+//! cargo run --release -p bivalve-benches -- server peers=target/release/peers --quick \
+//!     scenarios=single,pipelined only=hyper,ring,uring,uring-10,uring@BEFORE
+//! ```
+//!
+//! `BEFORE` is a copy of an older `target/release/peers`; `uring@BEFORE` is measured in the same turns as the new one.
+//!
+//! # A profile
+//!
+//! Instructions in user space do not depend on what else the machine does. Ask with any client that counts its requests; what
+//! callgrind counts, divided by them, is per request. Valgrind knows too little of io_uring, so this is the Tokio driver; below the
+//! driver both are the same code.
+//!
+//! ```text
+//! sleep 30 | valgrind --tool=callgrind target/release/peers tokio-10 hello --port 8080
+//! wrk -t1 -c8 -d5s http://127.0.0.1:8080/
+//! callgrind_annotate --inclusive=yes callgrind.out.*
+//! ```
+//!
+//! With the kernel's part, on io_uring as well; `cpu-clock` because virtual machines often have no counters:
+//!
+//! ```text
+//! sleep 30 | target/release/peers uring hello --port 8080
+//! perf record -e cpu-clock -F 999 -p PID -- sleep 3
+//! ```
 
 #![cfg(target_os = "linux")]
 // Allowed again where a peer is made of bare system calls.
@@ -27,6 +58,8 @@ pub const UNITS: usize = 10;
 pub enum Peer {
     /// hyper and a function, with `pipeline_flush`.
     Hyper,
+    /// The same in a pipeline of ten modules, as a Tower layer.
+    Hyper10,
     /// axum with one route.
     Axum,
     /// The same with five `from_fn`.
@@ -43,6 +76,8 @@ pub enum Peer {
     Uring10,
     /// The same with ten modules, half of which act after the handler as well.
     Uring10All,
+    /// The same with ten modules that each wait once.
+    Uring10Wait,
     /// `bivalve-server` on io_uring, an axum `Router` as the handler.
     UringAxum,
     /// `bivalve-server` on Tokio, a pipeline without modules.
@@ -53,8 +88,9 @@ pub enum Peer {
 
 impl Peer {
     /// All, in the order of the tables.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Hyper,
+        Self::Hyper10,
         Self::Axum,
         Self::Axum5,
         Self::Axum10,
@@ -63,6 +99,7 @@ impl Peer {
         Self::Uring,
         Self::Uring10,
         Self::Uring10All,
+        Self::Uring10Wait,
         Self::UringAxum,
         Self::Tokio,
         Self::Tokio10,
@@ -73,6 +110,7 @@ impl Peer {
     pub fn key(self) -> &'static str {
         match self {
             Self::Hyper => "hyper",
+            Self::Hyper10 => "hyper-10",
             Self::Axum => "axum",
             Self::Axum5 => "axum-5",
             Self::Axum10 => "axum-10",
@@ -81,9 +119,31 @@ impl Peer {
             Self::Uring => "uring",
             Self::Uring10 => "uring-10",
             Self::Uring10All => "uring-10-all",
+            Self::Uring10Wait => "uring-10-wait",
             Self::UringAxum => "uring-axum",
             Self::Tokio => "tokio",
             Self::Tokio10 => "tokio-10",
+        }
+    }
+
+    /// For the tables.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hyper => "hyper",
+            Self::Hyper10 => "hyper + 10 bivalve modules as a layer",
+            Self::Axum => "axum",
+            Self::Axum5 => "axum + 5 from_fn",
+            Self::Axum10 => "axum + 10 from_fn",
+            Self::Compio => "compio, own HTTP/1 loop",
+            Self::Ring => "raw io_uring loop",
+            Self::Uring => "bivalve-server, io_uring",
+            Self::Uring10 => "bivalve-server, io_uring, 10 modules before the handler",
+            Self::Uring10All => "bivalve-server, io_uring, 10 modules, 5 of them also after the handler",
+            Self::Uring10Wait => "bivalve-server, io_uring, 10 modules that wait",
+            Self::UringAxum => "bivalve-server, io_uring, axum Router as the handler",
+            Self::Tokio => "bivalve-server, Tokio",
+            Self::Tokio10 => "bivalve-server, Tokio, 10 modules before the handler",
         }
     }
 
@@ -106,6 +166,7 @@ impl Peer {
     fn run(self, listener: TcpListener, work: &Work) -> io::Result<()> {
         match self {
             Self::Hyper => hyper::serve(listener, work),
+            Self::Hyper10 => hyper::serve_modules(listener),
             Self::Axum => hyper::serve_axum(listener, work, 0),
             Self::Axum5 => hyper::serve_axum(listener, work, 5),
             Self::Axum10 => hyper::serve_axum(listener, work, 10),
@@ -114,6 +175,7 @@ impl Peer {
             Self::Uring => native::serve("uring", listener, work, native::Modules::None),
             Self::Uring10 => native::serve("uring", listener, work, native::Modules::Before),
             Self::Uring10All => native::serve("uring", listener, work, native::Modules::All),
+            Self::Uring10Wait => native::serve("uring", listener, work, native::Modules::Waiting),
             Self::UringAxum => native::serve_router("uring", listener, work),
             Self::Tokio => native::serve("tokio", listener, work, native::Modules::None),
             Self::Tokio10 => native::serve("tokio", listener, work, native::Modules::Before),

@@ -1,16 +1,14 @@
 //! `bivalve-server`, as a user starts it.
 
-use std::collections::HashMap;
-use std::fs::File;
 use std::hint::black_box;
 use std::io;
 use std::net::TcpListener;
-use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
 use bivalve::tower::ServiceHandler;
-use bivalve::{Context, EntityChunk, FileRange, Flow, Handler, Module, Outcome, Pipeline, Result, Sending};
+use bivalve::{Context, Flow, Handler, Module, Outcome, Pipeline, PipelineBuilder, Result, Sending};
+use bivalve_static_files::StaticFiles;
 use bytes::Bytes;
 
 use crate::{HELLO, UNITS, Work};
@@ -26,23 +24,32 @@ pub(crate) enum Modules {
     Before,
     /// Ten, half of which act after the handler and when the response leaves.
     All,
+    /// Ten that each wait once.
+    Waiting,
 }
 
 pub(crate) fn serve(driver: &str, listener: TcpListener, work: &Work, modules: Modules) -> io::Result<()> {
+    let builder = mount(modules);
+    let builder = match work {
+        Work::Hello => builder.handler(hello),
+        Work::Echo => builder.handler(Echo),
+        Work::Files(root) => builder.mount(StaticFiles::builder(root).build().map_err(io::Error::other)?),
+    };
+    start(driver, listener, builder.build().map_err(io::Error::other)?)
+}
+
+/// A pipeline that has these modules so far.
+pub(crate) fn mount(modules: Modules) -> PipelineBuilder {
     let mut builder = Pipeline::builder();
     let count = if matches!(modules, Modules::None) { 0 } else { UNITS };
     for index in 0..count {
         builder = match modules {
             Modules::All if index % 2 == 0 => builder.module(format!("after{index}"), After::default()),
+            Modules::Waiting => builder.module(format!("waits{index}"), Waits),
             _ => builder.module(format!("before{index}"), Before::default()),
         };
     }
-    let builder = match work {
-        Work::Hello => builder.handler(hello),
-        Work::Echo => builder.handler(Echo),
-        Work::Files(root) => builder.handler(Files::open(root)?),
-    };
-    start(driver, listener, builder.build().map_err(io::Error::other)?)
+    builder
 }
 
 pub(crate) fn serve_router(driver: &str, listener: TcpListener, work: &Work) -> io::Result<()> {
@@ -89,35 +96,6 @@ impl Handler for Echo {
     }
 }
 
-/// Sends open files whole.
-struct Files(HashMap<String, (Arc<File>, u64)>);
-
-impl Files {
-    fn open(root: &Path) -> io::Result<Self> {
-        let mut files = HashMap::new();
-        for entry in std::fs::read_dir(root)? {
-            let entry = entry?;
-            let (file, length) = (File::open(entry.path())?, entry.metadata()?.len());
-            files.insert(format!("/{}", entry.file_name().to_string_lossy()), (Arc::new(file), length));
-        }
-        Ok(Self(files))
-    }
-}
-
-impl Handler for Files {
-    fn handle<'a>(&'a self, cx: &'a mut Context) -> Outcome<'a> {
-        let (request, response) = cx.parts_mut();
-        let found = self.0.get(request.url().path());
-        let done = match found {
-            Some((file, length)) => {
-                response.write(EntityChunk::File(FileRange::new(Arc::clone(file), 0, *length)))
-            }
-            None => response.set_status_code(404, 0),
-        };
-        Outcome::Ready(done.map(|()| Flow::Continue))
-    }
-}
-
 /// Acts at two events before the handler.
 #[derive(Debug, Default)]
 struct Before(u64);
@@ -151,6 +129,17 @@ impl Module for After {
         if sending.headers_being_sent() {
             black_box((&self.0, cx.response().entity_len()));
         }
+        Ok(Flow::Continue)
+    }
+}
+
+/// Is woken before it goes on.
+struct Waits;
+
+#[bivalve::module]
+impl Module for Waits {
+    async fn on_begin_request(&self, _cx: &mut Context) -> Result<Flow> {
+        tokio::task::yield_now().await;
         Ok(Flow::Continue)
     }
 }

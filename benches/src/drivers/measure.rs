@@ -2,12 +2,12 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::report::Results;
 use super::{FILE, MESSAGE, Peer, READ, post};
 use crate::client::{Client, Exchange};
+use crate::counts::{per, system_calls};
 use crate::load::CONNECTIONS;
 use crate::measure::median;
 use crate::server::{Server, Spent, calm, pin_client};
@@ -76,9 +76,7 @@ const READS: u32 = 20_000;
 /// How often a turn is taken that was disturbed.
 const ATTEMPTS: usize = 3;
 
-/// How long the kernel is asked to count system calls: `perf` needs a while to begin.
-const COUNTED: Duration = Duration::from_millis(1200);
-
+/// How often system calls are counted.
 const COUNTS: usize = 5;
 
 /// Measures everybody who takes part.
@@ -128,7 +126,7 @@ fn echoes(program: &Path, counting: &Path, plan: &Plan, connections: usize) -> i
     let mut calls = Vec::new();
     for (server, client) in &mut servers {
         let id = server.id();
-        calls.push(counts(|| system_calls(id, || client.run(COUNTED / 3)))?);
+        calls.push(system_calls(id, COUNTS, |time| client.run(time))?);
     }
     drop(servers);
     let mut costs = Vec::new();
@@ -165,7 +163,7 @@ fn reads(program: &Path, counting: &Path, plan: &Plan) -> io::Result<Vec<Cost>> 
     let mut calls = Vec::new();
     for server in &mut servers {
         let id = server.id();
-        calls.push(counts(|| system_calls(id, || server.ask(&question).map(|_| READS.into())))?);
+        calls.push(system_calls(id, COUNTS, |_| server.ask(&question).map(|_| READS.into()))?);
     }
     drop(servers);
     let mut costs = Vec::new();
@@ -176,38 +174,6 @@ fn reads(program: &Path, counting: &Path, plan: &Plan) -> io::Result<Vec<Cost>> 
         costs.push(Cost { peer, cpu, calls, allocations });
     }
     Ok(costs)
-}
-
-/// The median of several counts: whenever something else has the core, a server sleeps once more or once less.
-fn counts(mut count: impl FnMut() -> io::Result<f64>) -> io::Result<f64> {
-    Ok(median((0..COUNTS).map(|_| count()).collect::<io::Result<_>>()?))
-}
-
-/// System calls of a process for each of the operations that are done meanwhile.
-fn system_calls(id: u32, operate: impl FnOnce() -> io::Result<u64>) -> io::Result<f64> {
-    let seconds = COUNTED.as_secs_f64().to_string();
-    let perf = Command::new("perf")
-        .args(["stat", "-x", ",", "-e", "raw_syscalls:sys_enter", "-p", &id.to_string()])
-        .args(["--", "sleep", &seconds])
-        .stderr(Stdio::piped())
-        .spawn();
-    // A machine without it, or where it is not for us: the figure is left out.
-    let Ok(perf) = perf else { return Ok(f64::NAN) };
-    let begun = Instant::now();
-    std::thread::sleep(COUNTED / 4);
-    let operations = operate()?;
-    if begun.elapsed() > COUNTED {
-        return Ok(f64::NAN);
-    }
-    let text = String::from_utf8_lossy(&perf.wait_with_output()?.stderr).into_owned();
-    let line = text.lines().find(|line| line.contains("raw_syscalls"));
-    let calls = line.and_then(|line| line.split(',').next()).and_then(|count| count.parse().ok());
-    Ok(calls.map_or(f64::NAN, |calls| per(calls, operations)))
-}
-
-#[allow(clippy::cast_precision_loss, reason = "counts and nanoseconds of a second")]
-fn per(sum: u64, operations: u64) -> f64 {
-    sum as f64 / operations as f64
 }
 
 /// A file of [`FILE`] bytes in the page cache; removed when dropped.

@@ -1,4 +1,4 @@
-//! `benches/results.svg` and `benches/drivers.svg`: the figures of `benches/RESULTS.md` as bars.
+//! `benches/results.svg`, `benches/drivers.svg` and `benches/server.svg`: the figures of `benches/RESULTS.md` as bars.
 
 use super::svg::{Anchor, Area, HEADING, NOTE, Svg, wrapped};
 use crate::Result;
@@ -63,6 +63,57 @@ const DRIVERS: [Chart; 2] = [
         ours: |name| name.starts_with("bivalve"),
     },
 ];
+
+const SERVER: [Chart; 4] = [
+    Chart {
+        title: "One request at a time: CPU of hyper ÷ CPU of the server",
+        note: "64 connections, one pinned core; longer is better; the line is our goal without modules",
+        column: "X, one at a time",
+        unit: "",
+        digits: 2,
+        goal: 1.12,
+        ours: |name| name.starts_with("bivalve"),
+    },
+    Chart {
+        title: "16 requests in one message: CPU of hyper ÷ CPU of the server",
+        note: "64 connections, one pinned core; longer is better; the line is our goal without modules",
+        column: "X, 16 in one message",
+        unit: "",
+        digits: 2,
+        goal: 1.8,
+        ours: |name| name.starts_with("bivalve"),
+    },
+    Chart {
+        title: "A file of 64 KiB: CPU of nginx ÷ CPU of the server",
+        note: "16 connections, one pinned core; longer is better; the line is our goal",
+        column: "nginx ÷ this, 64 KiB",
+        unit: "",
+        digits: 2,
+        goal: 1.3,
+        ours: |name| name.starts_with("bivalve"),
+    },
+    Chart {
+        title: "A file of 10 MiB: CPU of nginx ÷ CPU of the server",
+        note: "8 connections, one pinned core; longer is better; the line is our goal",
+        column: "nginx ÷ this, 10 MiB",
+        unit: "",
+        digits: 2,
+        goal: 1.25,
+        ours: |name| name.starts_with("bivalve"),
+    },
+];
+
+/// Draws what the tables of the server say; `None` when nobody has measured it.
+pub(super) fn server(results: &str) -> Result<Option<String>> {
+    let Some(at) = results.find("\n## Server\n") else { return Ok(None) };
+    let svg = Svg::new(
+        "Benchmark results of the server",
+        "Four bar charts made from the tables in benches/RESULTS.md: what hyper costs by what each server costs, for \
+         single and for pipelined requests, and what nginx costs by what each server costs, for small and large files.",
+        WIDTH,
+    );
+    bars(svg, &SERVER, &results[at..]).map(Some)
+}
 
 /// Draws what the tables of the drivers say; `None` when nobody has measured them.
 pub(super) fn drivers(results: &str) -> Result<Option<String>> {
@@ -174,6 +225,17 @@ mod tests {
         );
         let svg = drivers(&measured).expect("both tables are there").expect("they were measured");
         assert!(svg.contains(">0.97<") && svg.contains(">0.88<"));
+    }
+
+    #[test]
+    fn the_server_has_a_chart_when_it_was_measured() {
+        assert_eq!(server(RESULTS).expect("nothing is wrong"), None);
+        let table =
+            |column: &str| format!("| server | {column} |\n|---|---:|\n| bivalve-server | 1.23 |\n\n");
+        let tables = SERVER.map(|chart| table(chart.column)).concat();
+        let measured = format!("{RESULTS}\n## Server\n\n{tables}");
+        let svg = server(&measured).expect("all tables are there").expect("it was measured");
+        assert_eq!(svg.matches(">1.23<").count(), 4);
     }
 
     #[test]
