@@ -1,7 +1,8 @@
 //! Sends: which piece is next, and how it goes out.
 //!
 //! Runs of bytes go out together, up to [`VECTORS`] chunks in one call. Of a file, up to [`SENDFILE`] bytes that are in the
-//! page cache go out by `sendfile(2)`, which copies nothing; it is called between two turns of the ring, without the lock.
+//! page cache go out by `sendfile(2)`, which copies nothing; it is called between two turns of the ring, without the lock. Bytes in
+//! front of a file wait for it (`MSG_MORE`): a head that left alone would be a packet of its own, and wake the peer twice.
 //! Everything else is read into memory by the ring, which waits for the disk where it has to, and sent from there:
 //! measured, that is faster for large ranges. Whether a file is in the cache is asked of the first and the last byte; the
 //! thread waits for the disk when pages between them have just been evicted.
@@ -44,7 +45,7 @@ pub(crate) fn next(in_flight: &mut InFlight, fd: Fd, is_pipe: bool, spare: &mut 
     if let Stage::Piece { sent } = in_flight.progress.stage {
         let piece = &in_flight.scratch.get_or_insert_default().piece[sent..];
         if !piece.is_empty() {
-            return Next::Submit(send(fd, is_pipe, piece));
+            return Next::Submit(send(fd, is_pipe, piece, Behind::Anything));
         }
         in_flight.progress.stage = Stage::Bytes;
     }
@@ -72,13 +73,14 @@ pub(crate) fn next(in_flight: &mut InFlight, fd: Fd, is_pipe: bool, spare: &mut 
             progress.stage = Stage::Bytes;
             // Less than the chunk's length, which is a usize.
             let first = &first[usize::try_from(progress.offset).unwrap_or(usize::MAX)..];
-            let more = matches!(chunks.get(progress.chunk + 1), Some(EntityChunk::Bytes(_)));
-            if !more {
-                return Next::Submit(send(fd, is_pipe, first));
+            let rest = &chunks[progress.chunk + 1..];
+            if !matches!(rest.first(), Some(EntityChunk::Bytes(_))) {
+                return Next::Submit(send(fd, is_pipe, first, Behind::of(rest.first())));
             }
             let scratch = in_flight.scratch.get_or_insert_with(|| spare.take());
-            gather(scratch, first, &chunks[progress.chunk + 1..]);
-            Next::Submit(send_vectors(fd, is_pipe, scratch))
+            gather(scratch, first, rest);
+            let behind = Behind::of(rest.get(scratch.vectors.len() - 1));
+            Next::Submit(send_vectors(fd, is_pipe, scratch, behind))
         }
         // A kind of chunk that this driver does not know: core added one, and this crate was not told.
         Some(_) => Next::Done,
@@ -116,15 +118,38 @@ fn next_of_file(
     Next::Submit(opcode::Read::new(file, place, len).offset(offset).build())
 }
 
-fn send(fd: Fd, is_pipe: bool, bytes: &[u8]) -> squeue::Entry {
+/// What follows the bytes of a call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Behind {
+    /// A file, by a call of its own: the last bytes need not leave in a packet before it, nor wake the peer.
+    File,
+    Anything,
+}
+
+impl Behind {
+    /// An empty file would leave the bytes waiting for something that never comes.
+    fn of(chunk: Option<&EntityChunk>) -> Self {
+        match chunk {
+            Some(EntityChunk::File(range)) if !range.is_empty() => Self::File,
+            _ => Self::Anything,
+        }
+    }
+
+    fn flags(self) -> libc::c_int {
+        let flags = libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
+        if self == Self::File { flags | libc::MSG_MORE } else { flags }
+    }
+}
+
+fn send(fd: Fd, is_pipe: bool, bytes: &[u8], behind: Behind) -> squeue::Entry {
     let len = u32::try_from(bytes.len().min(TRANSFER)).unwrap_or(u32::MAX);
     if is_pipe {
         return opcode::Write::new(fd, bytes.as_ptr(), len).offset(NO_OFFSET).build();
     }
-    opcode::Send::new(fd, bytes.as_ptr(), len).flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL).build()
+    opcode::Send::new(fd, bytes.as_ptr(), len).flags(behind.flags()).build()
 }
 
-fn send_vectors(fd: Fd, is_pipe: bool, scratch: &mut Scratch) -> squeue::Entry {
+fn send_vectors(fd: Fd, is_pipe: bool, scratch: &mut Scratch, behind: Behind) -> squeue::Entry {
     let vectors = scratch.vectors.as_ptr();
     if is_pipe {
         // At most VECTORS.
@@ -133,7 +158,7 @@ fn send_vectors(fd: Fd, is_pipe: bool, scratch: &mut Scratch) -> squeue::Entry {
     }
     scratch.message.msg_iov = vectors.cast_mut();
     scratch.message.msg_iovlen = scratch.vectors.len();
-    let flags = (libc::MSG_WAITALL | libc::MSG_NOSIGNAL).cast_unsigned();
+    let flags = behind.flags().cast_unsigned();
     opcode::SendMsg::new(fd, &raw const scratch.message).flags(flags).build()
 }
 

@@ -104,3 +104,28 @@ fn tag(stamp: &Stamp, coding: Option<Coding>, shared: bool, weak: bool) -> Heade
     };
     HeaderValue::from_maybe_shared(text).unwrap_or_else(|_| HeaderValue::from_static("W/\"\""))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::folder::{Folder, Found};
+
+    #[test]
+    fn what_was_just_written_is_weak_and_is_read_again_although_nothing_seems_to_have_changed() {
+        let directory = tempfile::tempdir().expect("a folder");
+        std::fs::write(directory.path().join("a.txt"), "content").expect("written");
+        let folder = Folder::open(directory.path(), 100).expect("open");
+        let found = |now| match folder.find("a.txt").expect("found") {
+            Found::File(opened) => Representation::new(opened, None, false, now),
+            other => panic!("{other:?} is no file"),
+        };
+        let now = SystemTime::now();
+        let later = now + Duration::from_secs(3);
+        assert!(found(now).weak && !found(later).weak);
+        assert!(!found(now).is_current(&found(now)), "the next change may have the same times");
+        assert!(found(later).is_current(&found(later)));
+        assert_eq!(found(now).validators().tag, found(later).validators().tag);
+    }
+}
