@@ -15,7 +15,7 @@ mod state;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 pub use self::children::{ChildRequest, ChildResponse};
 pub(crate) use self::control::{Control, Outstanding};
@@ -37,9 +37,6 @@ use crate::{
     Application, Connection, Event, Host, Kept, PathMapping, Pipeline, Result, Server, Site, User, map_path,
 };
 
-/// What a context without a request holds.
-static NO_CONNECTION: LazyLock<Arc<Connection>> = LazyLock::new(Arc::default);
-
 /// One request on its way through the pipeline.
 ///
 /// A module's method gets it by `&mut`; nothing of it can be kept beyond the call. What may be kept, and used
@@ -55,6 +52,11 @@ pub struct Context {
     response: Response,
     user: Option<User>,
     connection: Arc<Connection>,
+    /// What is held in its place while there is no request. Of this context alone: threads that count one more holder of a thing
+    /// that all share wait for each other.
+    unconnected: Option<Arc<Connection>>,
+    /// For who drives the request, for the same reason.
+    driven: Option<Driven>,
     /// What modules keep for this request. Empty only inside a host that is a pipeline itself, while another context has it.
     kept: OnceLock<Kept>,
     foreign: bool,
@@ -79,6 +81,13 @@ pub struct Context {
     pub(crate) meter: Option<Box<Meter>>,
 }
 
+/// What the driver of a request holds beside the context: it is lent from one request to the next.
+#[derive(Clone, Debug)]
+pub(crate) struct Driven {
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) signal: Arc<Signal>,
+}
+
 impl Context {
     /// A context for one request. For hosts.
     #[must_use]
@@ -94,7 +103,9 @@ impl Context {
             request: Request::default(),
             response: Response::default(),
             user: None,
-            connection: Arc::clone(&connection),
+            connection: Arc::default(),
+            unconnected: None,
+            driven: None,
             kept: OnceLock::new(),
             foreign: false,
             touched: (false, false),
@@ -122,17 +133,28 @@ impl Context {
     /// Begins another request in the memory of one that is over: a kept-alive connection allocates no
     /// second context. The host must have nothing outstanding. Without a connection, one of which nothing is known.
     pub fn start(&mut self, request: http::request::Parts, connection: Option<Arc<Connection>>) {
-        if !std::mem::take(&mut self.released) {
+        if !self.released {
             self.release();
-            self.released = false;
         }
-        self.request.start(request);
         match connection {
-            Some(connection) => self.connection = connection,
+            Some(connection) => self.unconnected = Some(std::mem::replace(&mut self.connection, connection)),
             // The memory of the last one serves again, if nobody else knows it.
             None if Arc::get_mut(&mut self.connection).is_none() => self.connection = Arc::default(),
             None => {}
         }
+        self.begin(request);
+    }
+
+    /// As [`start`](Self::start), for another request of the client whose last one is over.
+    pub fn start_next(&mut self, request: http::request::Parts) {
+        self.finish();
+        self.response.start(self.pipeline.application().response_buffer_limit());
+        self.begin(request);
+    }
+
+    fn begin(&mut self, request: http::request::Parts) {
+        self.released = false;
+        self.request.start(request);
         self.epoch = self.signal.begin();
         self.child_depth = 0;
         self.parents_depth = 0;
@@ -149,14 +171,15 @@ impl Context {
         self.released = true;
         match Arc::get_mut(&mut self.connection) {
             Some(connection) => *connection = Connection::default(),
-            None => self.connection = Arc::clone(&NO_CONNECTION),
+            None => self.connection = self.unconnected.take().unwrap_or_default(),
         }
     }
 
     /// Ends the request: drops every module's state and makes every handle stale.
     pub(crate) fn finish(&mut self) {
-        self.signal.end();
-        self.epoch = 0;
+        if std::mem::take(&mut self.epoch) != 0 {
+            self.signal.end();
+        }
         if self.foreign {
             self.stow();
         } else if let Some(kept) = self.kept.get_mut() {
@@ -382,6 +405,17 @@ impl Context {
     #[must_use]
     pub fn trace(&self) -> Option<&Trace> {
         self.trace.as_deref()
+    }
+
+    pub(crate) fn take_driven(&mut self) -> Driven {
+        self.driven.take().unwrap_or_else(|| Driven {
+            pipeline: Arc::clone(&self.pipeline),
+            signal: Arc::clone(&self.signal),
+        })
+    }
+
+    pub(crate) fn give_back(&mut self, driven: Driven) {
+        self.driven = Some(driven);
     }
 
     /// Nesting of on-demand events.

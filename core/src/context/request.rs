@@ -186,9 +186,13 @@ impl Request {
     /// Lets go of what the client sent, keeping capacity.
     pub(crate) fn finish(&mut self) {
         self.headers.clear();
-        let _ = contained(|| self.extensions.clear());
-        self.entity.clear();
-        self.arrived.clear();
+        if !self.extensions.is_empty() {
+            let _ = contained(|| self.extensions.clear());
+        }
+        if !(self.entity.is_empty() && self.arrived.is_empty()) {
+            self.entity.clear();
+            self.arrived.clear();
+        }
         self.original_url = None;
         self.url = Uri::default();
     }

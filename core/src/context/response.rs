@@ -291,7 +291,9 @@ impl Response {
             self.headers = HeaderMap::new();
         }
         self.answered = false;
-        let _ = contained(|| self.extensions.clear());
+        if !self.extensions.is_empty() {
+            let _ = contained(|| self.extensions.clear());
+        }
         self.buffer_limit = buffer_limit;
         self.buffering = true;
         self.progress = Progress::Unsent;

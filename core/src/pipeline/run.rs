@@ -11,9 +11,9 @@ use super::call::{
     settle,
 };
 use super::cursor::{Cursor, Entry, EventLists};
-use super::{Pipeline, Provider, Step};
+use super::{Provider, Step};
 use crate::contain::contained;
-use crate::context::{ModuleId, Progress, Signal};
+use crate::context::{Driven, ModuleId, Progress, Signal};
 use crate::{Context, Error, Event, Flow, Notification, Outcome, Result};
 
 /// One request and where it is in its pipeline. For hosts.
@@ -37,18 +37,17 @@ use crate::{Context, Error, Event, Flow, Notification, Outcome, Result};
 pub struct Run {
     cx: Box<Context>,
     cursor: Cursor,
-    pipeline: Arc<Pipeline>,
-    signal: Arc<Signal>,
+    driven: Driven,
 }
 
 impl Run {
     /// At the beginning. The first one of a pipeline [starts](Pipeline::start) it.
     #[must_use]
     pub fn new(cx: Box<Context>) -> Self {
-        let pipeline = Arc::clone(&cx.pipeline);
-        pipeline.start();
-        let signal = Arc::clone(&cx.signal);
-        Self { cursor: Cursor::new(pipeline.lists()), cx, pipeline, signal }
+        let mut cx = cx;
+        let driven = cx.take_driven();
+        driven.pipeline.start();
+        Self { cursor: Cursor::new(driven.pipeline.lists()), cx, driven }
     }
 
     /// At LogRequest, with the answer of this error: a request that the host refuses before any module sees it. LogRequest,
@@ -58,7 +57,7 @@ impl Run {
     pub fn refused(cx: Box<Context>, error: &Error) -> Self {
         let mut run = Self::new(cx);
         run.cx.fail(error);
-        run.cursor.finish(run.pipeline.lists());
+        run.cursor.finish(run.driven.pipeline.lists());
         run
     }
 
@@ -77,13 +76,15 @@ impl Run {
     /// The context, for the next request. Whatever did not run will not.
     #[must_use]
     pub fn into_context(self) -> Box<Context> {
-        self.cx
+        let Self { mut cx, driven, .. } = self;
+        cx.give_back(driven);
+        cx
     }
 
     /// What [`step`](Self::step) would do.
     #[must_use]
     pub fn peek(&mut self) -> Step {
-        let Self { cx, cursor, pipeline, .. } = self;
+        let Self { cx, cursor, driven: Driven { pipeline, .. } } = self;
         cursor.next(pipeline.lists(), |module, event| pipeline.calls(cx, module, event))
     }
 
@@ -122,7 +123,7 @@ impl Run {
     /// Whether the mounted service is to run as the handler now: no module is the handler instead.
     #[must_use]
     pub fn wants_service(&self) -> bool {
-        self.cx.control.handler.is_none() && !self.pipeline.is_mapped(self.cx.request())
+        self.cx.control.handler.is_none() && !self.driven.pipeline.is_mapped(self.cx.request())
     }
 
     /// The handler's answer, from a host that ran it by itself.
@@ -130,7 +131,7 @@ impl Run {
         let event = Event::of(Notification::ExecuteRequestHandler);
         let result = leave_handler(&mut self.cx, result);
         let flow = self.answer(event, result);
-        self.cursor.handled(self.pipeline.lists(), flow);
+        self.cursor.handled(self.driven.pipeline.lists(), flow);
         self.notice_disconnect();
     }
 
@@ -138,7 +139,7 @@ impl Run {
     /// client goes away.
     #[must_use]
     pub fn guard(&self) -> HandlerGuard {
-        HandlerGuard { signal: Arc::clone(&self.signal) }
+        HandlerGuard { signal: Arc::clone(&self.driven.signal) }
     }
 
     /// Calls modules as long as calls come next.
@@ -148,7 +149,7 @@ impl Run {
             self.cx.close_frame();
         }
         loop {
-            let Self { cx, cursor, pipeline, signal } = self;
+            let Self { cx, cursor, driven: Driven { pipeline, signal } } = self;
             let next = cursor.next_call(pipeline.lists(), |module, event| pipeline.calls(cx, module, event));
             let Some(Entry { module: id, synchronous }) = next else { return };
             if calls == Calls::ToHandler && cursor.is_finishing() {
@@ -187,7 +188,7 @@ impl Run {
     /// Here a call costs what a virtual call costs: nothing is kept across an await, and one guard contains the
     /// panics of all. Who panicked is in the frame.
     fn synchronous_calls(&mut self, calls: Calls) -> Option<Result<Flow>> {
-        let Self { cx, cursor, pipeline, signal } = self;
+        let Self { cx, cursor, driven: Driven { pipeline, signal } } = self;
         let lists = pipeline.lists();
         contain_calls(|| {
             loop {
@@ -211,7 +212,7 @@ impl Run {
 
     /// What follows a call whose answer is more than "continue".
     async fn settle_call(&mut self, result: Result<Flow>) {
-        let Self { cx, cursor, pipeline, signal } = self;
+        let Self { cx, cursor, driven: Driven { pipeline, signal } } = self;
         let (id, event) = (cx.frame.module, cursor.event());
         let result = match result {
             Ok(Flow::Pending) => {
@@ -220,23 +221,23 @@ impl Run {
             }
             result => result,
         };
-        let result = leave(&mut self.cx, &self.pipeline, id, self.cursor.position(), result);
+        let result = leave(&mut self.cx, &self.driven.pipeline, id, self.cursor.position(), result);
         let flow = self.answer(event, result);
-        self.cursor.advance(self.pipeline.lists(), flow);
-        called(&mut self.cx, &mut self.cursor, self.pipeline.lists(), &self.signal);
+        self.cursor.advance(self.driven.pipeline.lists(), flow);
+        called(&mut self.cx, &mut self.cursor, self.driven.pipeline.lists(), &self.driven.signal);
     }
 
     async fn run_handler(&mut self) -> Result<Flow> {
         self.cx.frame =
             crate::context::Frame::new(ModuleId::HOST, Notification::ExecuteRequestHandler.into());
         if self.wants_service()
-            && let Some(handler) = self.pipeline.handler()
+            && let Some(handler) = self.driven.pipeline.handler()
         {
             self.cx.response_mut().set_answered();
             return match invoke_handler(&**handler, &mut self.cx) {
                 None => Ok(Flow::Continue),
                 Some(Outcome::Ready(result)) => result,
-                Some(Outcome::Pending(future)) => Contained::new(future, Some(&self.signal)).await,
+                Some(Outcome::Pending(future)) => Contained::new(future, Some(&self.driven.signal)).await,
             };
         }
         self.cx.nobody_handled()
@@ -244,14 +245,13 @@ impl Run {
 
     async fn send(&mut self) {
         self.cx.frame = crate::context::Frame::default();
-        let signal = Arc::clone(&self.signal);
-        let cx = &mut self.cx;
+        let Self { cx, driven: Driven { signal, .. }, .. } = self;
         let send = pin!(async move {
             cx.send_final().await;
             Ok(())
         });
         // Only a disconnect ends it early, and then there is nobody to tell.
-        let _ = Contained::new(send, Some(&signal)).await;
+        let _ = Contained::new(send, Some(signal)).await;
         self.cursor.sent();
     }
 
@@ -262,8 +262,8 @@ impl Run {
     }
 
     fn notice_disconnect(&mut self) {
-        if self.signal.is_gone() {
-            self.cursor.finish(self.pipeline.lists());
+        if self.driven.signal.is_gone() {
+            self.cursor.finish(self.driven.pipeline.lists());
         }
     }
 }

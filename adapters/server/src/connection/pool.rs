@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context as Task, Waker};
 use std::time::Instant;
 
-use bivalve_core::{Connection, Context, Pipeline, UnreadHeaders};
+use bivalve_core::{Connection, Context, Pipeline};
 use bivalve_tower::PipelineService;
 use http::request::Parts;
 use tokio::sync::Notify;
@@ -168,24 +168,15 @@ impl Serving {
     pub(super) fn context(
         &self,
         parts: Parts,
-        unread: Option<UnreadHeaders>,
         connection: &Arc<Connection>,
         carrier: &Arc<dyn Carrier>,
     ) -> Box<Context> {
-        let mut cx = match self.pooled(carrier) {
-            Some(mut cx) => {
-                cx.start(parts, Some(Arc::clone(connection)));
-                cx
-            }
-            None => {
-                let host = ServerHost::new(Arc::clone(carrier));
-                Context::new(&self.pipeline, Box::new(host), parts, Arc::clone(connection))
-            }
-        };
-        if let Some(unread) = unread {
-            cx.request_mut().set_unread_headers(unread);
+        if let Some(mut cx) = self.pooled(carrier) {
+            cx.start(parts, Some(Arc::clone(connection)));
+            return cx;
         }
-        cx
+        let host = ServerHost::new(Arc::clone(carrier));
+        Context::new(&self.pipeline, Box::new(host), parts, Arc::clone(connection))
     }
 
     fn pooled(&self, carrier: &Arc<dyn Carrier>) -> Option<Box<Context>> {

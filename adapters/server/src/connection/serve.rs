@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as Task, Poll};
 use std::time::Instant;
 
-use bivalve_core::{Connection, Run};
+use bivalve_core::{Connection, Context, Run, UnreadHeaders};
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use tokio::sync::oneshot;
 
+use super::exchange::Memory;
 use super::host::{Carrier, lock};
 use super::pool::{Serving, Stopping};
 use super::watchdog::Watchdog;
@@ -56,6 +57,7 @@ pub(crate) async fn serve<T: Transport>(transport: T, connection: Arc<Connection
             watchdog: &mut watchdog,
             stopping: &mut stopping,
             head: None,
+            last: None,
             cut: true,
         };
         let next = Box::pin(busy.requests()).await;
@@ -124,12 +126,15 @@ struct Busy<'a, 's, 'n, T: Transport> {
     stopping: &'a mut Stopping<'s, 'n>,
     /// When the head that is coming began to come.
     head: Option<Instant>,
+    /// Of the last request, for the next one, if that is here already.
+    last: Option<(Box<Context>, Memory)>,
     /// Dropped in the middle, unless it says otherwise: by a panic, or because the server's time is over.
     cut: bool,
 }
 
 impl<T: Transport> Drop for Busy<'_, '_, '_, T> {
     fn drop(&mut self) {
+        self.let_go();
         let mut wire = lock(self.wire);
         if self.cut && wire.is_unfinished() {
             wire.reset_transport();
@@ -148,11 +153,11 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
         let carrier: Arc<dyn Carrier> = Arc::clone(self.wire) as Arc<dyn Carrier>;
         let mut in_a_row = 0_u32;
         loop {
-            let head = lock(self.wire).next_head();
-            let head = match head {
-                Ok(Some(wire::Next::Request(head))) => {
+            let next = lock(self.wire).next_head();
+            let (head, unread) = match next {
+                Ok(Some(wire::Next::Request(head, unread))) => {
                     self.head = None;
-                    head
+                    (head, unread)
                 }
                 Ok(Some(wire::Next::Upgrade(head))) if self.flushed().await => return Next::Upgrade(head),
                 Ok(Some(wire::Next::Upgrade(_))) => return self.abort(),
@@ -173,7 +178,7 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
                     return self.close(true).await;
                 }
             };
-            let (after, unsent) = self.request(head, &carrier).await;
+            let (after, unsent) = self.request(head, unread, &carrier).await;
             match after {
                 After::Next => {}
                 After::Drain if self.drained().await => {}
@@ -201,9 +206,24 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
     }
 
     /// Runs one request through the pipeline. What follows it, and the octets of responses that have not left.
-    async fn request(&mut self, head: Head, carrier: &Arc<dyn Carrier>) -> (After, u64) {
+    async fn request(
+        &mut self,
+        mut head: Head,
+        unread: Option<UnreadHeaders>,
+        carrier: &Arc<dyn Carrier>,
+    ) -> (After, u64) {
         let _underway = self.serving.begin();
-        let cx = self.serving.context(head.parts, head.unread, self.connection, carrier);
+        let mut cx = match self.last.take() {
+            Some((mut cx, (headers, chunks))) => {
+                cx.start_next(head.take_parts());
+                cx.response_mut().reuse(headers, chunks);
+                cx
+            }
+            None => self.serving.context(head.take_parts(), self.connection, carrier),
+        };
+        if let Some(unread) = unread {
+            cx.request_mut().set_unread_headers(unread);
+        }
         let disconnector = cx.disconnector();
         let mut run = match head.refused {
             None => Run::new(cx),
@@ -238,12 +258,20 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
             .await;
         }
         let Finished { after, unsent, memory } = lock(self.wire).finish();
-        self.serving.recycle(run.into_context(), memory);
+        self.last = Some((run.into_context(), memory));
         (after, unsent)
+    }
+
+    /// Others need the memory of the last request, while none is here.
+    fn let_go(&mut self) {
+        if let Some((cx, memory)) = self.last.take() {
+            self.serving.recycle(cx, memory);
+        }
     }
 
     /// Waits for more of a request, and meanwhile sends what is finished.
     async fn more(&mut self) -> Came {
+        self.let_go();
         let Self { wire, serving, watchdog, stopping, head, .. } = self;
         let begun = lock(wire).has_begun();
         let now = Instant::now();
@@ -281,6 +309,7 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
 
     /// Reads what is left of a body that nobody wanted, if it is short.
     async fn drained(&mut self) -> bool {
+        self.let_go();
         let Self { wire, serving, watchdog, .. } = self;
         let deadline = Instant::now() + serving.timeouts.stall;
         let mut left = DRAINED;
@@ -302,6 +331,7 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
 
     /// Waits until everything has left. `false`: it cannot.
     async fn flushed(&mut self) -> bool {
+        self.let_go();
         let Self { wire, serving, watchdog, .. } = self;
         poll_fn(|task| {
             let mut wire = lock(wire);

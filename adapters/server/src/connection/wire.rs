@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context as Task, Poll, Waker, ready};
 use std::time::Instant;
 
-use bivalve_core::{Completion, CompletionStatus, EntityChunk, ResponseHead, ResponsePart};
+use bivalve_core::{Completion, CompletionStatus, EntityChunk, ResponseHead, ResponsePart, UnreadHeaders};
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap};
 use http::{HeaderValue, StatusCode};
@@ -58,7 +58,7 @@ pub(super) struct Wire<T> {
     reason = "taken apart at once; a box would be an allocation for each request"
 )]
 pub(super) enum Next {
-    Request(Head),
+    Request(Head, Option<UnreadHeaders>),
     /// Another protocol; here is the head.
     Upgrade(Bytes),
     /// HTTP/2 from the first octet on; here are those that have been read.
@@ -140,7 +140,8 @@ impl<T: Transport> Wire<T> {
         if !self.sent.is_waiting() {
             self.sent = Pace::default();
         }
-        Ok(Some(Next::Request(head)))
+        let unread = head.is_as_it_came().then(|| head::unread(octets));
+        Ok(Some(Next::Request(head, unread)))
     }
 
     /// Whether a part of a head has come.

@@ -6,7 +6,7 @@ use bivalve_core::UnreadHeaders;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName};
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, StatusCode, Version};
+use http::{HeaderValue, Method, Request, StatusCode, Uri, Version};
 
 use super::length::{self, BodyLength};
 use super::reject::Reject;
@@ -17,10 +17,11 @@ use crate::Limits;
 /// A request whose body, if it has one, is still to come.
 #[derive(Debug)]
 pub(crate) struct Head {
-    /// Without headers, unless those are not as they came.
-    pub(crate) parts: Parts,
-    /// The headers.
-    pub(crate) unread: Option<UnreadHeaders>,
+    pub(crate) method: Method,
+    uri: Uri,
+    pub(crate) version: Version,
+    /// Where they are not as they came; otherwise [`unread`] makes them. Seldom, so that a head is small.
+    headers: Option<Box<HeaderMap>>,
     pub(crate) length: BodyLength,
     /// The connection may be used for another request afterwards: RFC 9112 section 9.3.
     pub(crate) persistent: bool,
@@ -73,22 +74,51 @@ pub(crate) fn parse(head: &Bytes, limits: &Limits) -> Result<Head, Reject> {
     let expects_continue = said.expects_continue(version)?;
     // Whoever reads the head again would take the Host field for what was asked.
     let upgrade = said.asks_upgrade(version) && target.authority.is_none() && refused.is_none();
-    let (mut parts, ()) = Request::new(()).into_parts();
-    parts.method = method;
-    parts.uri = target.uri;
-    parts.version = version;
-    let unread = match target.authority {
-        None => Some(UnreadHeaders::new(head.clone(), read_fields)),
-        Some(authority) => {
-            read_fields(head, &mut parts.headers);
-            parts.headers.insert(header::HOST, authority);
-            None
-        }
-    };
-    Ok(Head { parts, unread, length, persistent, expects_continue, upgrade, takes_trailers, refused })
+    let headers = target.authority.map(|authority| {
+        let mut headers = HeaderMap::new();
+        read_fields(head, &mut headers);
+        headers.insert(header::HOST, authority);
+        Box::new(headers)
+    });
+    let uri = target.uri;
+    Ok(Head {
+        method,
+        uri,
+        version,
+        headers,
+        length,
+        persistent,
+        expects_continue,
+        upgrade,
+        takes_trailers,
+        refused,
+    })
 }
 
-/// The fields of a head that has been [parsed](parse) before.
+impl Head {
+    /// Whether the headers are those of the head's octets.
+    pub(crate) fn is_as_it_came(&self) -> bool {
+        self.headers.is_none()
+    }
+
+    /// What a pipeline begins with.
+    pub(crate) fn take_parts(&mut self) -> Parts {
+        let (mut parts, ()) = Request::new(()).into_parts();
+        parts.method = std::mem::take(&mut self.method);
+        parts.uri = std::mem::take(&mut self.uri);
+        parts.version = self.version;
+        if let Some(headers) = self.headers.take() {
+            parts.headers = *headers;
+        }
+        parts
+    }
+}
+
+/// The fields of a head that has been [parsed](parse), for whoever asks.
+pub(crate) fn unread(head: Bytes) -> UnreadHeaders {
+    UnreadHeaders::new(head, read_fields)
+}
+
 pub(crate) fn read_fields(head: &Bytes, headers: &mut HeaderMap) {
     let mut fields = [const { MaybeUninit::uninit() }; Limits::MOST_HEADERS];
     let mut request = httparse::Request::new(&mut []);
@@ -147,22 +177,26 @@ mod tests {
 
     fn read(head: &'static str) -> Result<Head, u16> {
         let mut parsed = parse(&Bytes::from_static(head.as_bytes()), &Limits::default());
-        if let Ok(Head { parts, unread: Some(_), .. }) = &mut parsed {
-            read_fields(&Bytes::from_static(head.as_bytes()), &mut parts.headers);
+        if let Ok(parsed) = &mut parsed {
+            let headers = parsed.headers.get_or_insert_default();
+            if headers.is_empty() {
+                read_fields(&Bytes::from_static(head.as_bytes()), headers);
+            }
         }
         parsed.map_err(|reject| reject.status.as_u16())
     }
 
     fn refused(head: &'static str) -> u16 {
-        read(head).map(|head| head.parts).expect_err(head)
+        read(head).map(|head| head.length).expect_err(head)
     }
 
     #[test]
     fn a_request_becomes_parts() {
         let head = read("PUT /a?b HTTP/1.1\r\nHost: h\r\nX-A:  1 \t\r\nx-a: \r\nContent-Length: 3\r\n\r\n")
             .expect("it is sound");
-        assert_eq!((head.parts.method, head.parts.uri.path()), (Method::PUT, "/a"));
-        let values: Vec<_> = head.parts.headers.get_all("x-a").iter().map(HeaderValue::as_bytes).collect();
+        assert_eq!((&head.method, head.uri.path()), (&Method::PUT, "/a"));
+        let headers = head.headers.as_ref().expect("they are read");
+        let values: Vec<_> = headers.get_all("x-a").iter().map(HeaderValue::as_bytes).collect();
         assert_eq!(values, [&b"1"[..], b""]);
         assert_eq!((head.length, head.persistent), (BodyLength::Exact(3), true));
     }
@@ -191,7 +225,7 @@ mod tests {
     #[test]
     fn the_targets_authority_takes_the_place_of_host() {
         let head = read("GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n").expect("it is sound");
-        assert_eq!(head.parts.headers[header::HOST], "b");
+        assert_eq!(head.headers.expect("they are not as they came")[header::HOST], "b");
         assert_eq!(refused("GET http://b/ HTTP/1.1\r\n\r\n"), 400);
     }
 
@@ -244,7 +278,7 @@ mod tests {
         let longest = |extra| {
             let head =
                 format!("GET / HTTP/1.1\r\nhost: h\r\n{}: b\r\n\r\n", "a".repeat(LONGEST_NAME + extra));
-            parse(&Bytes::from(head.into_bytes()), &Limits::default()).map(|head| head.unread)
+            parse(&Bytes::from(head.into_bytes()), &Limits::default()).map(|head| head.length)
         };
         assert!(longest(1).is_err());
         let mut headers = HeaderMap::new();

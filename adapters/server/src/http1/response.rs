@@ -27,8 +27,8 @@ impl Asked {
 
     pub(crate) fn of(head: &Head) -> Self {
         Self {
-            head: head.parts.method == Method::HEAD,
-            old: head.parts.version < Version::HTTP_11,
+            head: head.method == Method::HEAD,
+            old: head.version < Version::HTTP_11,
             takes_trailers: head.takes_trailers,
             persistent: head.persistent,
         }
