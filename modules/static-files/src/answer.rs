@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bivalve_core::{Context, EntityChunk, Error, Request, Response, Result, decode_url_path};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
-use percent_encoding::utf8_percent_encode;
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 
 use crate::coding;
 use crate::conditional::{self, Verdict};
@@ -114,7 +114,8 @@ pub(crate) fn add_slash(cx: &mut Context) -> Result<bool> {
     let mut location = format!("./{}/", utf8_percent_encode(name, SEGMENT));
     if let Some(query) = url.query() {
         location.push('?');
-        location.push_str(query);
+        // What is no ASCII cannot stand in a header, and some clients send it all the same.
+        location.extend(utf8_percent_encode(query, CONTROLS));
     }
     let location = text(&location)?;
     refuse(request, response, StatusCode::MOVED_PERMANENTLY, 0)?;

@@ -13,7 +13,7 @@ use crate::store::{Absent, Node};
 /// out no file.
 #[derive(Debug)]
 pub(crate) struct Cache {
-    present: Shared<Box<str>, Arc<Entry>, OpenFiles>,
+    present: Shared<Box<str>, Arc<Entry>, Files>,
     absent: Shared<Box<str>, (Absent, u64)>,
     began: Instant,
     valid_for: u64,
@@ -42,7 +42,7 @@ impl Cache {
     pub(crate) fn new(files: u32, valid_for: Duration) -> Self {
         let items = files as usize;
         Self {
-            present: Shared::with_weighter(items, u64::from(files), OpenFiles),
+            present: Shared::with_weighter(items, u64::from(files), Files),
             absent: Shared::new(items),
             began: Instant::now(),
             valid_for: u64::try_from(valid_for.as_nanos()).unwrap_or(u64::MAX),
@@ -102,12 +102,12 @@ impl Cache {
     }
 }
 
-/// What an entry counts: the files that it keeps open.
+/// What an entry counts: the files that it keeps, so that what is in memory has a bound as well.
 #[derive(Clone, Debug)]
-struct OpenFiles;
+struct Files;
 
-impl Weighter<Box<str>, Arc<Entry>> for OpenFiles {
+impl Weighter<Box<str>, Arc<Entry>> for Files {
     fn weight(&self, _: &Box<str>, entry: &Arc<Entry>) -> u64 {
-        entry.node.open_files().max(1)
+        entry.node.files().max(1)
     }
 }

@@ -73,7 +73,8 @@ impl StaticFilesBuilder {
         self
     }
 
-    /// Files that answer for their directory; the first that is there does. Default: `index.html`. Empty: none.
+    /// Files that answer for their directory; the first that is there does. Default: `index.html`. Empty: none. One that is hidden or whose
+    /// extension is refused, `index.php`, is a [`SetupError`].
     ///
     /// IIS counterpart: `<defaultDocument>`.
     pub fn default_documents<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
@@ -98,8 +99,9 @@ impl StaticFilesBuilder {
         self
     }
 
-    /// Extensions, without the dot, that are answered 404.7. Letter case does not matter. Default: what IIS's request filtering refuses, and
-    /// scripts whose source nobody shall see: `config`, `cs`, `mdb`, `php`, `aspx`.
+    /// Extensions, without the dot, that are answered 404.7. Letter case does not matter. Default: what IIS's request filtering refuses,
+    /// scripts whose source nobody shall see, and private keys: `config`, `cs`, `mdb`, `php`, `aspx`, `shtml`, `pl`, `inc`, `pfx`. A list
+    /// given here takes the place of all of it.
     ///
     /// IIS counterpart: `<fileExtensions>`.
     pub fn refused_extensions<S: Into<String>>(mut self, extensions: impl IntoIterator<Item = S>) -> Self {
@@ -176,8 +178,8 @@ impl StaticFilesBuilder {
         self
     }
 
-    /// Files that are kept open, or in memory if they are small. Default: 512. One with precompressed siblings counts as several. As many
-    /// names of directories, and of what was not there, are remembered besides. 0: nothing is kept.
+    /// Files that are kept open, or in memory if they are small. Default: 512. One with precompressed siblings counts as several, a
+    /// directory as one. As many names of what was not there are remembered besides. 0: nothing is kept.
     pub fn cached_files(mut self, files: u32) -> Self {
         self.options.cached_files = files;
         self
@@ -225,9 +227,17 @@ impl StaticFilesBuilder {
                 return Err(SetupError(format!("the default document {name:?} is no name of a file")));
             }
         }
+        let hidden = self.hidden();
+        // Asked for by its own URL it would be refused: `/` must not give away the source that `/index.php` does not.
+        if let Some(name) =
+            self.options.default_documents.iter().find(|name| hidden.sub_status(name).is_some())
+        {
+            return Err(SetupError(format!(
+                "the default document {name:?} is hidden, or its extension is refused: it would be sent as it lies there"
+            )));
+        }
         let folder = Folder::open(&self.folder, self.options.small_file)
             .map_err(|error| SetupError::folder(&self.folder, &error))?;
-        let hidden = self.hidden();
         let media_types = media_type::MediaTypes::new(media_types, self.options.unknown_extensions);
         Ok(StaticFiles::new(
             folder,
@@ -297,16 +307,40 @@ impl Hidden {
     }
 
     fn is_hidden(&self, depth: usize, segment: &str) -> bool {
-        if segment.starts_with('.') {
+        if segment.trim_start_matches(is_ignorable).starts_with('.') {
             return self.dots && !(self.well_known && depth == 0 && segment == ".well-known");
         }
         self.segments.contains(&folded(segment))
     }
 }
 
-/// Names that a file system without letter case may take for the same are the same here.
+/// Names that a file system without letter case may take for the same are the same here: `ext4` with `casefold` and HFS+ look past what is
+/// invisible. By way of the small letters, because the sign for Kelvin is a capital already.
 fn folded(name: &str) -> String {
-    name.to_uppercase()
+    name.replace(is_ignorable, "").to_lowercase().to_uppercase()
+}
+
+/// Unicode's `Default_Ignorable_Code_Point`.
+fn is_ignorable(char: char) -> bool {
+    matches!(
+        u32::from(char),
+        0xad | 0x34f
+            | 0x61c
+            | 0x115f..=0x1160
+            | 0x17b4..=0x17b5
+            | 0x180b..=0x180f
+            | 0x200b..=0x200f
+            | 0x202a..=0x202e
+            | 0x2060..=0x206f
+            | 0x3164
+            | 0xfe00..=0xfe0f
+            | 0xfeff
+            | 0xffa0
+            | 0xfff0..=0xfff8
+            | 0x1_bca0..=0x1_bca3
+            | 0x1_d173..=0x1_d17a
+            | 0xe_0000..=0xe_0fff
+    )
 }
 
 /// How many files are kept open unless set: 512.
@@ -389,8 +423,14 @@ const REFUSED_EXTENSIONS: &[&str] = &[
     "cer",
     "cdx",
     "idc",
+    "shtm",
+    "shtml",
     "stm",
+    "inc",
+    "p12",
+    "pfx",
     "php",
+    "pl",
     "phtml",
     "phar",
     "jsp",

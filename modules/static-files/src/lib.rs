@@ -59,6 +59,8 @@
 //! nothing, also one that is made meanwhile, and one with an absolute path never does. Only regular files are read; they are
 //! opened without waiting, so that a pipe holds nobody up.
 //!
+//! What is mounted below the folder belongs to it, and a hard link is the file itself: nobody can tell where else it has a name.
+//!
 //! # Validators
 //!
 //! The entity tag is a hash of size, time of modification (nanoseconds), and on Unix device, inode and time of change; elsewhere the time of
@@ -94,6 +96,11 @@
 //!
 //! # Not there yet
 //!
+//! - The folder is opened once, by [`build`](StaticFilesBuilder::build): a link to it that leads elsewhere later (`current`, to the next
+//!   release), or a folder that is put in its place, is not seen until the pipeline is built anew. Replace what is inside it.
+//! - A file that is kept open and was removed takes its room on the disk until others take its place, or it is asked for again.
+//! - An extension is known if `mime_guess` knows it, and that is more than IIS does: `sql`, `yml`, `toml`, `pem`, `py`, `log` among them. Keep
+//!   such files elsewhere, or refuse them.
 //! - A file that is changed in place while it is sent is sent as it is then; one that becomes shorter ends the connection. Replace
 //!   files by renaming.
 //! - `cx.map_path`, and with it MapPath and virtual directories, is not asked: the folder is the builder's.

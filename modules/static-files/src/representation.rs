@@ -53,11 +53,6 @@ impl Representation {
         self.stamp.size
     }
 
-    /// Whether it is kept open.
-    pub(crate) fn is_open(&self) -> bool {
-        matches!(self.content, Content::File(_))
-    }
-
     pub(crate) fn validators(&self) -> Validators<'_> {
         let tag = self.tag.as_bytes();
         Validators { tag: tag.strip_prefix(b"W/").unwrap_or(tag), weak: self.weak, modified: self.modified }

@@ -64,11 +64,10 @@ impl Absent {
 }
 
 impl Node {
-    pub(crate) fn open_files(&self) -> u64 {
+    /// The files that it keeps, open or in memory.
+    pub(crate) fn files(&self) -> u64 {
         match self {
-            Self::File(Served { plain, coded, .. }) => {
-                std::iter::once(plain).chain(coded).filter(|one| one.is_open()).count() as u64
-            }
+            Self::File(Served { coded, .. }) => 1 + coded.len() as u64,
             Self::Directory | Self::Listing => 0,
         }
     }

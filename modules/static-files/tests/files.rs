@@ -94,6 +94,8 @@ fn refusals_have_iis_sub_statuses() {
         ("/page.unheard-of", "404.3"),
         ("/LICENSE", "404.3"),
         ("/page.php", "404.7"),
+        ("/page.shtml", "404.7"),
+        ("/key.pfx", "404.7"),
         ("/web.config", "404.8"),
         ("/empty/.keep", "404.8"),
         ("/empty/", "403.14"),
@@ -141,6 +143,7 @@ fn a_directory_without_a_slash_is_sent_to_itself_and_nowhere_else() {
         ("/a%20b", "./a%20b/"),
         ("//evil.example", "./evil.example/"),
         ("///evil.example?x", "./evil.example/?x"),
+        ("/docs?q=\u{e9}", "./docs/?q=%C3%A9"),
     ] {
         let moved = get(&host, url, &[]);
         assert_eq!((moved.status().as_u16(), moved.header("location")), (301, Some(location)), "{url}");
@@ -500,6 +503,10 @@ fn a_setting_that_cannot_be_used_is_said_at_once() {
     assert!(said(|files| files.cache_control("a\nb")).contains("Cache-Control"));
     assert!(said(|files| files.media_type("x", "\r")).contains("media type"));
     assert!(said(|files| files.default_documents(["../x"])).contains("../x"));
+    // It would be `/` that gives its source away.
+    assert!(said(|files| files.default_documents(["index.html", "Index.PHP"])).contains("Index.PHP"));
+    assert!(said(|files| files.default_documents(["web.config"])).contains("web.config"));
+    assert!(said(|files| files.default_documents([".env"])).contains(".env"));
     let missing = StaticFiles::builder(site.path("no/such")).build().expect_err("not there").to_string();
     assert!(missing.contains("no/such") || missing.contains("no\\such"), "{missing}");
 }

@@ -230,3 +230,22 @@ fn what_may_not_be_read_is_not_found() {
         assert_eq!(ask(&host, http::Method::GET, "/private.txt", &[]).status(), 404);
     }
 }
+
+#[test]
+fn precompressed_files_in_memory_count_as_well() {
+    let site = Site::new();
+    let host = site.host(|files| {
+        files.cached_files(32).valid_for(HOUR).precompressed([bivalve_static_files::Coding::Gzip])
+    });
+    let names: Vec<_> = (0..32).map(|number| format!("{number}.txt")).collect();
+    for name in &names {
+        site.write(name, "x");
+        site.write(&format!("{name}.gz"), "y");
+        assert_eq!(get(&host, &format!("/{name}"), &[]).status(), 200);
+    }
+    for name in &names {
+        fs::remove_file(site.path(name)).expect("removed");
+    }
+    let kept = names.iter().filter(|name| get(&host, &format!("/{name}"), &[]).status() == 200).count();
+    assert!((1..=16).contains(&kept), "{kept} pairs are kept");
+}

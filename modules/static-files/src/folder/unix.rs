@@ -39,8 +39,20 @@ pub(super) fn wait_again(file: &File) -> io::Result<()> {
     Ok(fcntl_setfl(file, flags - OFlags::NONBLOCK)?)
 }
 
-/// Whether the process, or the system, has run out of something.
+/// Whether the process, or the system, has run out of something, or the file is another's for the moment (`EAGAIN`: a lease, as Samba
+/// takes them), or the file system is one of a server that does not answer.
 pub(super) fn is_exhausted(error: &io::Error) -> bool {
     let errno = Errno::from_io_error(error);
-    errno.is_some_and(|errno| [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::IO].contains(&errno))
+    errno.is_some_and(|errno| SAYS_NOTHING.contains(&errno))
 }
+
+const SAYS_NOTHING: [Errno; 8] = [
+    Errno::AGAIN,
+    Errno::INTR,
+    Errno::IO,
+    Errno::MFILE,
+    Errno::NFILE,
+    Errno::NOMEM,
+    Errno::STALE,
+    Errno::TIMEDOUT,
+];

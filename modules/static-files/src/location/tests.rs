@@ -86,6 +86,12 @@ fn what_is_hidden_is_refused_however_it_is_written() {
         ("/a/Web.Config", 8),
         ("/%77eb.config", 8),
         ("/web.conf\u{131}g", 8), // dotless i, which is I without letter case
+        // What is invisible is no letter to ext4 with casefold, nor to HFS+; the sign for Kelvin is a k there.
+        ("/web.conf%C2%ADig", 8),
+        ("/%E2%80%8B.env", 8),
+        ("/App_D\u{200d}ata/users.json", 8),
+        ("/a.s\u{212a}in", 7),
+        ("/index.ph\u{2060}p", 7),
         ("/bin/module.dll", 8),
         ("/x/BIN/", 8),
         ("/App_Data/users.json", 8),
