@@ -107,7 +107,8 @@
 //! - A precompressed sibling is not compared with its original, and a client that refuses the file as it is (`identity;q=0`) and every
 //!   sibling gets it as it is.
 //! - Files are opened synchronously: no driver opens files yet.
-//! - Windows: what is said of it is compiled and not run. Entity tags know less there, and links are followed by `cap-std`'s own walk.
+//! - Windows: seen under Wine, not on Windows. The system tells less of a file there: who sets its time of modification back hides a change from the
+//!   entity tag, and links are followed by `cap-std`'s own walk.
 
 #![forbid(unsafe_code)]
 

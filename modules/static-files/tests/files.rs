@@ -17,7 +17,9 @@ fn site() -> Site {
     site.write("index.html", "<p>home");
     site.write("digits.txt", "0123456789");
     site.write("docs/index.html", "<p>docs");
-    site.write("docs/b&w <1>.txt", "x");
+    if !cfg!(windows) {
+        site.write("docs/b&w <1>.txt", "x");
+    }
     site.write("empty/.keep", "");
     site.write("large.bin", site.large());
     site
@@ -233,7 +235,7 @@ fn who_has_it_is_told_so() {
 fn a_tag_is_weak_until_the_next_change_would_be_seen() {
     let site = site();
     let host = site.host(|files| files);
-    site.write("new.txt", "one");
+    fs::write(site.path("new.txt"), "one").expect("written");
     let tag = |url| get(&host, url, &[]).header("etag").expect("a tag").to_owned();
     let weak = tag("/new.txt");
     let strong = weak.strip_prefix("W/").expect("just written").to_owned();

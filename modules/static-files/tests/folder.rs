@@ -6,7 +6,7 @@ use std::fs;
 use std::time::Duration;
 
 use bivalve_core::EntityChunk;
-use support::{Site, ask, get};
+use support::{Site, get};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -227,7 +227,7 @@ fn what_may_not_be_read_is_not_found() {
     // Root reads everything.
     if fs::read(site.path("private.txt")).is_err() {
         let host = site.host(|files| files);
-        assert_eq!(ask(&host, http::Method::GET, "/private.txt", &[]).status(), 404);
+        assert_eq!(get(&host, "/private.txt", &[]).status(), 404);
     }
 }
 
