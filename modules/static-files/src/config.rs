@@ -68,6 +68,9 @@ impl StaticFilesBuilder {
     }
 
     /// The URL path that the folder is served at. Default: `/`. What is not below it is left to others.
+    ///
+    /// As in IIS it has no case, and is compared with what the URL decodes to: `/FILES/a`, `/%66iles/a` and `//files/a` are below `/files` as well.
+    /// Whoever asks for a login by path must compare so too, or open some paths and close the rest.
     pub fn at(mut self, url_path: &str) -> Self {
         url_path.clone_into(&mut self.at);
         self
@@ -186,7 +189,8 @@ impl StaticFilesBuilder {
     }
 
     /// How long what is kept is not compared with the file system. Default: one second. A file that was changed, renamed or
-    /// removed is served as it was for so long.
+    /// removed is served as it was for so long, and one that was asked for before it was there is 404. A large one that is changed in place has its
+    /// new bytes under the old entity tag: replace files by renaming.
     pub fn valid_for(mut self, time: Duration) -> Self {
         self.options.valid_for = time;
         self

@@ -14,6 +14,8 @@ use cap_std::fs::{Dir, OpenOptions};
 #[cfg_attr(not(unix), path = "folder/other.rs")]
 mod system;
 
+pub(crate) use self::system::is_exhausted;
+
 /// An open folder. Names lead nowhere else, whatever links there are and whoever changes them meanwhile: on Linux the kernel sees
 /// to it (`openat2` with `RESOLVE_BENEATH`), elsewhere `cap-std` opens one directory after the other.
 #[derive(Debug)]
@@ -100,7 +102,7 @@ impl Folder {
                 let is_directory = self.directory.metadata(name).is_ok_and(|metadata| metadata.is_dir());
                 return Ok(if is_directory { Found::Directory } else { Found::Nothing });
             }
-            Err(error) if system::is_exhausted(&error) => return Err(error),
+            Err(error) if is_exhausted(&error) => return Err(error),
             Err(error) => {
                 tracing::debug!(name, %error, "not opened");
                 return Ok(Found::Nothing);

@@ -80,7 +80,7 @@
 //! system anything: from memory up to [16 KiB](StaticFilesBuilder::small_file), else as a range of an open file, which a host sends without
 //! reading it where it can. Its headers are made once. Otherwise the file is opened in the call, which blocks the thread for as long as that
 //! takes, as in nginx: on a local disk some microseconds, on a network file system that hangs, as long as it hangs. Serve
-//! those from a host with threads of their own.
+//! those from a host with threads of their own. A listing is read anew for each request.
 //!
 //! # Limits
 //!

@@ -12,7 +12,7 @@ use http::{HeaderValue, Method, StatusCode};
 use crate::answer;
 use crate::cache::Entry;
 use crate::config::{Hidden, Options, StaticFilesBuilder};
-use crate::folder::Folder;
+use crate::folder::{Folder, is_exhausted};
 use crate::listing;
 use crate::location::{self, Location};
 use crate::media_type::MediaTypes;
@@ -134,6 +134,10 @@ impl StaticFiles {
         };
         match listing::page(&self.store, &below, &format!("{}{below}", self.at), &self.hidden) {
             Ok(page) => answer::page(cx, page),
+            Err(error) if is_exhausted(&error) => {
+                tracing::error!(below, %error, "a directory cannot be listed");
+                answer::status(cx, StatusCode::SERVICE_UNAVAILABLE, 0)
+            }
             // It was there a moment ago.
             Err(error) => {
                 tracing::debug!(below, %error, "not listed");

@@ -32,8 +32,8 @@ pub(super) fn wait_again(_file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the process, or the system, has run out of something: `ERROR_TOO_MANY_OPEN_FILES`, `ERROR_NOT_ENOUGH_MEMORY`,
-/// `ERROR_NO_SYSTEM_RESOURCES`.
-pub(super) fn is_exhausted(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(4 | 8 | 1450))
+/// Whether the process, or the system, has run out of something, or the file is another's for the moment: `ERROR_TOO_MANY_OPEN_FILES`,
+/// `ERROR_NOT_ENOUGH_MEMORY`, `ERROR_SHARING_VIOLATION`, `ERROR_LOCK_VIOLATION`, `ERROR_IO_DEVICE`, `ERROR_NO_SYSTEM_RESOURCES`.
+pub(crate) fn is_exhausted(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(4 | 8 | 32 | 33 | 1117 | 1450))
 }

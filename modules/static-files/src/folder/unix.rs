@@ -44,7 +44,7 @@ pub(super) fn wait_again(file: &File) -> io::Result<()> {
 
 /// Whether the process, or the system, has run out of something, or the file is another's for the moment (`EAGAIN`: a lease, as Samba
 /// takes them), or the file system is one of a server that does not answer.
-pub(super) fn is_exhausted(error: &io::Error) -> bool {
+pub(crate) fn is_exhausted(error: &io::Error) -> bool {
     let errno = Errno::from_io_error(error);
     errno.is_some_and(|errno| SAYS_NOTHING.contains(&errno))
 }
