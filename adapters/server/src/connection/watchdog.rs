@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context as Task, Poll, Waker};
 use std::time::Instant;
 
+use tokio::task::coop::has_budget_remaining;
 use tokio::time::Sleep;
 
 /// Tells when a deadline has passed that may change between two looks.
@@ -35,12 +36,47 @@ impl<'a> Watchdog<'a> {
             }
             self.reset(deadline);
         }
-        self.heard_by = Some(task.waker().clone());
+        // A task that has used up its turn is polled again at once, and the timer has not been told whom to wake.
+        self.heard_by = has_budget_remaining().then(|| task.waker().clone());
         Poll::Pending
     }
 
     fn reset(&mut self, deadline: Instant) {
         self.sleep.as_mut().reset(deadline.into());
         self.heard_by = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::time::Duration;
+
+    use tokio::task::coop::consume_budget;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_deadline_is_heard_where_the_task_had_used_up_its_turn_when_it_asked() {
+        let watched = tokio::spawn(async {
+            let mut sleep = pin!(tokio::time::sleep(Duration::from_secs(3600)));
+            let mut watchdog = Watchdog::new(sleep.as_mut());
+            let deadline = Instant::now() + Duration::from_millis(50);
+            let mut turns = 0;
+            poll_fn(|task| {
+                turns += 1;
+                while turns == 1 && has_budget_remaining() {
+                    let _ = pin!(consume_budget()).poll(task);
+                }
+                watchdog.poll_passed(deadline, task)
+            })
+            .await;
+        });
+        // Nothing but the timer wakes the task.
+        tokio::time::timeout(Duration::from_secs(20), watched)
+            .await
+            .expect("it is heard")
+            .expect("it does not panic");
     }
 }
