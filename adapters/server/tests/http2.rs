@@ -7,7 +7,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use bivalve_core::{Context, Flow, Handler, Outcome, Pipeline, Result};
 use bivalve_server::{Limits, Listener, Pem, Tls};
@@ -271,6 +272,80 @@ fn what_rfc_9113_forbids_is_refused_and_the_connection_goes_on() {
             assert!(kind == GOAWAY || kind == RST_STREAM, "{driver}: {field:?}");
         }
     }
+}
+
+#[test]
+fn who_asks_with_head_gets_no_body_with_a_refusal() {
+    let running = start("tokio", &pipeline());
+    let mut frames = Frames::connect(running.addresses()[0]);
+    let base = [(":method", "HEAD"), (":scheme", "http"), (":path", "/%zz"), (":authority", "a")];
+    frames.request(1, &base);
+    loop {
+        let (kind, flags, stream, payload) = frames.next().expect("an answer");
+        if (kind, stream) == (HEADERS, 1) {
+            assert_eq!((kind, payload[0]), BAD);
+            // RFC 9113 section 6.2: END_STREAM.
+            assert_eq!(flags & 1, 1);
+            return;
+        }
+    }
+}
+
+#[test]
+fn timeouts_that_never_pass_keep_nobody_from_being_served() {
+    let server = server("tokio", &pipeline()).head_timeout(Duration::MAX).idle_timeout(Duration::MAX);
+    let running = server.stall_timeout(Duration::MAX).start().expect("it starts");
+    let address = running.addresses()[0];
+    let request = b"PUT /count HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx";
+    assert!(support::exchange(address, request).starts_with("HTTP/1.1 200 "));
+    let mut frames = Frames::connect(address);
+    frames.request(1, &[(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "a")]);
+    assert_eq!(frames.answer(1), OK);
+}
+
+/// Begins to answer, and never ends; counts how many wait.
+struct Begins(Arc<[AtomicUsize; 2]>);
+
+struct Waiting(Arc<[AtomicUsize; 2]>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0[1].fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Handler for Begins {
+    fn handle<'a>(&'a self, cx: &'a mut Context) -> Outcome<'a> {
+        self.0[0].fetch_add(1, Ordering::SeqCst);
+        let waiting = Waiting(Arc::clone(&self.0));
+        Outcome::pending(async move {
+            let _waiting = waiting;
+            cx.write("begun").await?;
+            cx.flush().await?;
+            std::future::pending().await
+        })
+    }
+}
+
+#[test]
+fn requests_without_a_body_whose_streams_are_over_do_not_pile_up() {
+    let counts = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+    let pipeline = Pipeline::builder().handler(Begins(Arc::clone(&counts))).build().expect("it builds");
+    let running = start("tokio", &pipeline);
+    let mut frames = Frames::connect(running.addresses()[0]);
+    let asks = [(":method", "HEAD"), (":scheme", "http"), (":path", "/"), (":authority", "a")];
+    let requests = 1100_u16;
+    for request in 0..requests {
+        let stream = 2 * u32::from(request) + 1;
+        frames.request(stream, &asks);
+        assert_eq!(frames.answer(stream), OK);
+    }
+    let patience = Instant::now() + Duration::from_secs(20);
+    while counts[1].load(Ordering::SeqCst) < usize::from(requests) - 1024 {
+        assert!(Instant::now() < patience, "all of them wait: {counts:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(counts[0].load(Ordering::SeqCst), usize::from(requests));
 }
 
 #[test]

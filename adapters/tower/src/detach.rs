@@ -22,6 +22,12 @@ pub(crate) struct Background {
 struct Running(Arc<Shared>);
 
 impl Background {
+    /// Whether another request may go on here as if its client were there. In HTTP/2 a client may ask for any number of them, for
+    /// the stream of each is over.
+    pub(crate) fn has_room(&self) -> bool {
+        self.running.load(Ordering::Relaxed) < MOST
+    }
+
     /// Waits until nothing runs in the background.
     pub(crate) async fn drained(&self) {
         loop {
@@ -51,6 +57,9 @@ impl Drop for Running {
         }
     }
 }
+
+/// So many requests in the background, and the next one without a body hears that its client has gone.
+const MOST: usize = 1024;
 
 /// Runs the rest in the background: on Tokio if this thread is in a runtime, else as far as it goes without
 /// waiting, and then on the server's own background.

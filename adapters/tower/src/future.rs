@@ -85,7 +85,12 @@ impl Future for ResponseFuture {
                     Body::streaming(Streaming::new(run, exchange, shared, disconnector, announced))
                 } else {
                     // hyper drops a body that must not be there: that is no disconnect, and the request is not over.
-                    exchange.discard(disconnector);
+                    if shared.background().has_room() {
+                        exchange.discard(disconnector);
+                    } else {
+                        exchange.abandon();
+                        disconnector.disconnect();
+                    }
                     detach(run, &shared);
                     Body::empty()
                 };

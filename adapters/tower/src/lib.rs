@@ -61,8 +61,8 @@
 //!
 //! Where the head of an answer to HEAD, or of a 204 or 304, leaves before the request is over, the request goes on in the
 //! background, to its end, and what it sends is discarded. It is not told that the client has gone; but after 1,024
-//! parts it is, because a module that streams without end would never learn. The handler's body is not read
-//! where it would have been streamed.
+//! parts it is, because a module that streams without end would never learn, and so it is at once where 1,024 requests of the
+//! layer are in the background already. The handler's body is not read where it would have been streamed.
 //!
 //! # `Content-Length`
 //!

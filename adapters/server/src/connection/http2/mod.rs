@@ -13,8 +13,8 @@ use std::time::Instant;
 
 use bivalve_core::Connection;
 use bivalve_tower::Body;
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::http2;
@@ -113,6 +113,7 @@ async fn answer(
     let guard = Watch::begin(&watch);
     let serving = Arc::clone(watch.serving());
     let (mut parts, body) = request.into_parts();
+    let bodiless = parts.method == Method::HEAD;
     let fault = Fault::default();
     let body = Bounded::new(body, &serving, fault.clone(), tasks);
     let refused = match rules::check(&mut parts, &serving.limits) {
@@ -123,7 +124,7 @@ async fn answer(
         }
         Err(Refusal::Answer(reject)) => {
             serving.refusals.note(reject, &connection);
-            return Ok(refuse(reject).map(|body| Outgoing::new(body, guard)));
+            return Ok(refuse(reject, bodiless).map(|body| Outgoing::new(body, guard)));
         }
     };
     parts.extensions.insert(connection);
@@ -141,18 +142,20 @@ async fn answer(
         // What the handler made of a body that it could not read is not what was wrong.
         Some(reject) => {
             tracing::debug!(target: "bivalve::server", %reject, "a body is refused");
-            refuse(reject)
+            refuse(reject, bodiless)
         }
         None => response,
     };
     Ok(response.map(|body| Outgoing::new(body, guard)))
 }
 
-fn refuse(reject: Reject) -> Response<Body> {
+/// `bodiless`: hyper sends whatever body it gets, also to who asked with HEAD (RFC 9110 section 9.3.2).
+fn refuse(reject: Reject, bodiless: bool) -> Response<Body> {
     let text = reject.status.canonical_reason().unwrap_or("Error");
-    let mut response = Response::new(Body::from(text));
+    let mut response = Response::new(if bodiless { Body::empty() } else { Body::from(text) });
     *response.status_mut() = reject.status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response.headers_mut().insert(CONTENT_LENGTH, text.len().into());
     response
 }
 
