@@ -50,3 +50,6 @@ impl Default for Timeouts {
         }
     }
 }
+
+/// As long as anybody is waited for: an instant that lies further ahead may be none.
+pub(crate) const A_YEAR: Duration = Duration::from_secs(365 * 24 * 3600);

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::A_YEAR;
+
 /// One direction of one message. Only time in which the client is waited for counts: a slow handler is not its fault.
 ///
 /// What is earned never comes to more than the grace: who was fast may not be silent for hours afterwards.
@@ -53,8 +55,6 @@ fn worth(octets: u64, octets_per_second: u64) -> Duration {
     let nanoseconds = u128::from(octets) * 1_000_000_000 / u128::from(octets_per_second.max(1));
     Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
 }
-
-const A_YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 #[cfg(test)]
 mod tests {

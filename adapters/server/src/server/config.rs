@@ -11,7 +11,7 @@ use super::listener::Listener;
 use super::running::{Running, StartError};
 use super::worker::{MakeRuntime, WorkerRuntime};
 use crate::Limits;
-use crate::connection::Timeouts;
+use crate::connection::{A_YEAR, Timeouts};
 use crate::limits::{CONNECTIONS, CONNECTIONS_PER_ADDRESS};
 
 /// A server that is being put together: a pipeline, listeners, limits.
@@ -83,24 +83,25 @@ impl Server {
         self
     }
 
-    /// How long all of a request's head may take, from its first byte: then the client gets 408. Default: 30 seconds.
+    /// How long all of a request's head may take, from its first byte: then the client gets 408. Default: 30 seconds; a year at most.
     pub fn head_timeout(mut self, timeout: Duration) -> Self {
-        self.timeouts.head = timeout;
+        self.timeouts.head = timeout.min(A_YEAR);
         self
     }
 
-    /// How long a connection may be without a request; then it is closed. Default: 120 seconds.
+    /// How long a connection may be without a request; then it is closed. Default: 120 seconds; a year at most.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
-        self.timeouts.idle = timeout;
+        self.timeouts.idle = timeout.min(A_YEAR);
         self
     }
 
     /// How long a client may be waited for while a body is read from it or a response sent to it. Waiting spends this time,
     /// bytes earn it back ([`minimum_rate`](Self::minimum_rate)), but never more than was spent. Then the connection is reset,
     /// and one that speaks another protocol by then ends with an error. What is sent goes out in pieces of 128 KiB, and how
-    /// much of one the client has taken is not seen: each piece may take the time that it earns. Default: 30 seconds.
+    /// much of one the client has taken is not seen: each piece may take the time that it earns. Default: 30 seconds;
+    /// a year at most.
     pub fn stall_timeout(mut self, timeout: Duration) -> Self {
-        self.timeouts.stall = timeout;
+        self.timeouts.stall = timeout.min(A_YEAR);
         self
     }
 
