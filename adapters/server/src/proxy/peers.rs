@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// The peers that a listener believes what they say of their clients.
@@ -32,8 +33,8 @@ impl TrustedPeers {
         Self::matching(move |address| addresses.contains(&address))
     }
 
-    /// Those whose address it says yes to; it is asked on the thread that accepts, and should answer at once. Otherwise as
-    /// [`addresses`](Self::addresses).
+    /// Those whose address it says yes to; it is asked on the thread that accepts, and should answer at once. A panic is a no.
+    /// Otherwise as [`addresses`](Self::addresses).
     #[must_use]
     pub fn matching(trusts: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
         Self(Who::Those(Arc::new(trusts)))
@@ -43,9 +44,17 @@ impl TrustedPeers {
     pub(crate) fn trust(&self, peer: Option<IpAddr>) -> bool {
         match &self.0 {
             Who::All => true,
-            Who::Those(trusts) => peer.is_some_and(|peer| trusts(peer.to_canonical())),
+            Who::Those(trusts) => peer.is_some_and(|peer| says_yes(&**trusts, peer.to_canonical())),
         }
     }
+}
+
+/// A panic would end the thread that accepts for all listeners.
+fn says_yes(trusts: &(dyn Fn(IpAddr) -> bool + Send + Sync), peer: IpAddr) -> bool {
+    catch_unwind(AssertUnwindSafe(|| trusts(peer))).unwrap_or_else(|_| {
+        tracing::error!(target: "bivalve::server", %peer, "who asked whether a peer is trusted has panicked");
+        false
+    })
 }
 
 impl fmt::Debug for TrustedPeers {
@@ -70,5 +79,11 @@ mod tests {
             assert!(!peers.trust(Some(other)) && !peers.trust(None));
         }
         assert!(TrustedPeers::all().trust(Some(other)) && TrustedPeers::all().trust(None));
+    }
+
+    #[test]
+    fn a_panic_trusts_nobody_and_ends_no_thread() {
+        let peer = "192.0.2.1".parse().expect("an address");
+        assert!(!TrustedPeers::matching(|_| panic!("it fails")).trust(Some(peer)));
     }
 }
