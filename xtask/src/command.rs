@@ -81,7 +81,8 @@ impl Command {
         self.prepared().output().map_err(|error| self.not_started(&error))
     }
 
-    fn prepared(&self) -> std::process::Command {
+    /// For who has more to say to it.
+    pub(crate) fn prepared(&self) -> std::process::Command {
         let mut command = std::process::Command::new(&self.words[0]);
         let directory = self.directory.clone().unwrap_or_else(crate::root);
         command.args(&self.words[1..]).current_dir(directory).stdin(Stdio::null());

@@ -9,7 +9,7 @@ mod server;
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::Result;
 use crate::command::{Command, has_package};
@@ -21,6 +21,8 @@ const PACKAGE: &str = "gate";
 const BACKENDS: [&str; 3] = ["auto", "tokio", "hyper"];
 /// How long the shutdown may take while a client still reads: the example's own deadline, and some room.
 const SHUTDOWN: Duration = Duration::from_secs(20);
+/// How long a line of the log may take.
+const LOGGED: Duration = Duration::from_secs(20);
 /// A file in the folder that is served, and what is beside it.
 const FILE: &str = "file.txt";
 const SECRET: &str = "this lies outside";
@@ -60,7 +62,8 @@ fn asked(binary: &Path, directory: &Path, backend: &str, log: &mut String) -> Re
     fs::create_dir_all(directory.join("files"))?;
     fs::write(directory.join("files").join(FILE), "inside")?;
     fs::write(directory.join("secret"), SECRET)?;
-    let mut server = Server::start(binary, directory, &["--backend", backend])?;
+    let program = || std::process::Command::new(binary);
+    let mut server = Server::start(program(), directory, &["--backend", backend])?;
     let checked = check(&mut server, directory, log);
     if let Err(error) = &checked {
         log.push_str(&format!("FAILED: {error}\n\nThe server printed:\n{}", server.printed()));
@@ -69,7 +72,7 @@ fn asked(binary: &Path, directory: &Path, backend: &str, log: &mut String) -> Re
     // A second one, with a folder of its own behind /files/.
     fs::write(directory.join("gate.toml"), "[app]\nfiles = \"files\"\n")?;
     link(directory)?;
-    let mut server = Server::start(binary, directory, &["--config", "gate.toml", "--backend", backend])?;
+    let mut server = Server::start(program(), directory, &["--config", "gate.toml", "--backend", backend])?;
     let checked = server.started().and_then(|started| check_folder(&Curl::new(started)));
     match &checked {
         Ok(()) => log.push_str("ok: a folder is served, and nothing from outside it\n"),
@@ -78,7 +81,51 @@ fn asked(binary: &Path, directory: &Path, backend: &str, log: &mut String) -> Re
     Ok(checked.is_ok())
 }
 
+/// Asks an example that is for another system, and that `program` starts; `true` when every check held.
+pub(crate) fn foreign(
+    program: std::process::Command,
+    directory: &Path,
+    carrier: &str,
+    log: &mut String,
+) -> Result<bool> {
+    if directory.exists() {
+        fs::remove_dir_all(directory)?;
+    }
+    fs::create_dir_all(directory)?;
+    let mut server = Server::start(program, directory, &[])?;
+    let checked = requests(&mut server, directory, log).and_then(|_| {
+        if !server.printed().contains(carrier) {
+            return Err(format!("HTTP is not served by {carrier}").into());
+        }
+        // Nothing tells it to stop, and then to write the rest.
+        let deadline = Instant::now() + LOGGED;
+        while check_access_log(&directory.join("logs")).is_err() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        check_access_log(&directory.join("logs"))
+    });
+    if let Err(error) = &checked {
+        log.push_str(&format!("FAILED: {error}\n\nThe server printed:\n{}", server.printed()));
+    }
+    Ok(checked.is_ok())
+}
+
 fn check(server: &mut Server, directory: &Path, log: &mut String) -> Result<()> {
+    let curl = requests(server, directory, log)?;
+    let mut did = |what: &str| log.push_str(&format!("ok: {what}\n"));
+
+    let listener = curl.bearer("/events").listen()?;
+    let taken = server.terminate(SHUTDOWN)?;
+    drop(listener);
+    did(&format!("SIGTERM ends it with code 0 in {:.1} s, a client still listening", taken.as_secs_f64()));
+
+    check_access_log(&directory.join("logs"))?;
+    did("the W3C log has its fields and the requests");
+    Ok(())
+}
+
+/// Every route, as each kind of client asks for it.
+fn requests(server: &mut Server, directory: &Path, log: &mut String) -> Result<Curl> {
     let curl = Curl::new(server.started()?);
     let mut did = |what: &str| log.push_str(&format!("ok: {what}\n"));
 
@@ -123,15 +170,7 @@ fn check(server: &mut Server, directory: &Path, log: &mut String) -> Result<()> 
         return Err(format!("/events: {count} events in 3.5 seconds\n{}", events.text()).into());
     }
     did("/events streams");
-
-    let listener = curl.bearer("/events").listen()?;
-    let taken = server.terminate(SHUTDOWN)?;
-    drop(listener);
-    did(&format!("SIGTERM ends it with code 0 in {:.1} s, a client still listening", taken.as_secs_f64()));
-
-    check_access_log(&directory.join("logs"))?;
-    did("the W3C log has its fields and the requests");
-    Ok(())
+    Ok(curl)
 }
 
 /// A way out of the folder.

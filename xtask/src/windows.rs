@@ -22,12 +22,17 @@ const TESTED: &[&str] = &[
     "bivalve-iis-host",
     "bivalve-iis-sys",
     "bivalve-iocp",
+    "bivalve-server",
     "bivalve-tokio",
+    "gate",
     "same-on-both",
 ];
 
 /// DLLs that tests load.
 const LOADED: &[&str] = &["axum-in-iis", "gate-in-iis", "same-on-both-module"];
+
+/// Started under Wine, and asked with curl from here: loopback is the same for both.
+const ASKED: &str = "gate";
 
 /// What is compiled and not run. No linker is needed for it, and `const _: () = assert!(...)` is evaluated: that is
 /// how the layouts of structures are tested on targets that nobody here can run.
@@ -81,6 +86,10 @@ pub(crate) fn run(log: &mut String) -> Result<bool> {
     let Some(programs) = programs::build(&directory, log)? else { return Ok(false) };
     let prefix = Prefix::ensure(&directory)?;
     let mut good = programs::run_all(&programs, &prefix, &directory, log)?;
+    log.push_str("gate under Wine, asked with curl\n");
+    let binary = directory.join("cargo").join(toolchain::TARGET).join("debug").join(format!("{ASKED}.exe"));
+    let program = prefix.wine().arg(binary.display().to_string()).prepared();
+    good &= crate::smoke::foreign(program, &directory.join("gate"), "completion ports (Windows)", log)?;
     drop(prefix);
     for checked in CHECKED {
         for (toolchain, targets) in toolchain::by_toolchain(checked.targets)? {

@@ -109,4 +109,5 @@ fn answers_do_not_depend_on_how_the_octets_are_cut() {
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-const ROUNDS: usize = 300;
+/// Under Wine a connection takes some ten times as long.
+const ROUNDS: usize = if cfg!(windows) { 30 } else { 300 };

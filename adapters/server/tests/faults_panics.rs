@@ -64,7 +64,8 @@ fn a_panic_ends_its_request_and_no_other_on_the_same_thread() {
                 assert!(!answer.contains("secret"), "{driver} {path}: {answer}");
             }
             let answer = exchange(address, b"GET /in-the-middle HTTP/1.1\r\nHost: a\r\n\r\n");
-            assert!(answer.ends_with("<reset>") && !answer.contains("secret"), "{driver}: {answer}");
+            assert!(!answer.ends_with("0\r\n\r\n") && !answer.contains("secret"), "{driver}: {answer}");
+            assert!(answer.ends_with("<reset>") || !support::resets_arrive(), "{driver}: {answer}");
             echo.write_all(format!("8\r\nround {round:02}\r\n").as_bytes()).expect("it is read");
             let mut came = Vec::new();
             while !came.ends_with(format!("8\r\nround {round:02}\r\n").as_bytes()) {

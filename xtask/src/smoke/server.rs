@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,8 +31,8 @@ pub(super) struct Started {
 impl Server {
     /// Starts with no configuration but `more`, an address of its own choice and a place for logs, in `directory`,
     /// so that nothing in the checkout is picked up.
-    pub(super) fn start(binary: &Path, directory: &Path, more: &[&str]) -> Result<Self> {
-        let mut child = std::process::Command::new(binary)
+    pub(super) fn start(mut program: Command, directory: &Path, more: &[&str]) -> Result<Self> {
+        let mut child = program
             .args(["--listen", "127.0.0.1:0", "--log-dir"])
             .arg(directory.join("logs"))
             .args(more)
@@ -41,7 +41,7 @@ impl Server {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|error| format!("{} did not start: {error}", binary.display()))?;
+            .map_err(|error| format!("{} did not start: {error}", program.get_program().display()))?;
         let lines = Arc::default();
         collect(child.stdout.take(), &lines);
         collect(child.stderr.take(), &lines);
@@ -69,9 +69,8 @@ impl Server {
     pub(super) fn terminate(&mut self, limit: Duration) -> Result<Duration> {
         let start = Instant::now();
         // The shell's own `kill`: a minimal machine has no program of that name.
-        let sent = std::process::Command::new("sh")
-            .args(["-c", "kill -TERM \"$0\"", &self.child.id().to_string()])
-            .status()?;
+        let sent =
+            Command::new("sh").args(["-c", "kill -TERM \"$0\"", &self.child.id().to_string()]).status()?;
         if !sent.success() {
             return Err("SIGTERM could not be sent".into());
         }

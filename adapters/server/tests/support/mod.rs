@@ -46,7 +46,18 @@ impl WorkerRuntime for OnUring {
     }
 }
 
-pub(crate) const DRIVERS: &[&str] = if cfg!(target_os = "linux") { &["uring", "tokio"] } else { &["tokio"] };
+pub(crate) const DRIVERS: &[&str] = if cfg!(target_os = "linux") {
+    &["uring", "tokio"]
+} else if cfg!(windows) {
+    &["tokio", "iocp"]
+} else {
+    &["tokio"]
+};
+
+/// Whether a reset arrives as one. Wine shuts a socket down before it closes it, so that its peer may see an end there.
+pub(crate) fn resets_arrive() -> bool {
+    std::env::var_os("WINEPREFIX").is_none()
+}
 
 /// A server of this pipeline, not yet started.
 pub(crate) fn server(driver: &str, pipeline: &Arc<Pipeline>) -> Server {
@@ -57,6 +68,12 @@ pub(crate) fn server(driver: &str, pipeline: &Arc<Pipeline>) -> Server {
             bivalve_uring::Runtime::new(&bivalve_uring::Config::default())
                 .map(OnUring)
                 .map_err(io::Error::other)
+        }),
+        #[cfg(windows)]
+        "iocp" => Server::new(pipeline, || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let driver = bivalve_iocp::IocpDriver::builder().threads(std::num::NonZeroUsize::MIN).build()?;
+            Ok(OnTokio { runtime, driver: Arc::new(driver) })
         }),
         _ => Server::new(pipeline, || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
