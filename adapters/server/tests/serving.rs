@@ -25,6 +25,16 @@ impl Handler for Answers {
                     cx.response_mut().write(part)?;
                 }
             }),
+            "/echo/streamed" => Outcome::pending(async move {
+                loop {
+                    let part = cx.read_entity(usize::MAX).await?;
+                    if part.is_empty() {
+                        return Ok(Flow::Continue);
+                    }
+                    cx.write(part).await?;
+                    cx.flush().await?;
+                }
+            }),
             "/stream" => Outcome::pending(async move {
                 for part in ["one", "two", "three"] {
                     cx.write(part).await?;
@@ -119,6 +129,32 @@ fn a_large_body_goes_there_and_back() {
         stream.write_all(&body).expect("it is read");
         let answer = reader.join().expect("no panic").expect("an answer");
         assert!(answer.ends_with(&body) && answer.len() < body.len() + 200, "{driver}: {}", answer.len());
+    }
+}
+
+#[test]
+fn a_body_that_is_answered_while_it_comes_keeps_the_connection() {
+    let body = vec![b'x'; 3 << 20];
+    for driver in DRIVERS {
+        let server = start(driver, &pipeline());
+        let mut stream = connect(server.addresses()[0]);
+        let mut back = stream.try_clone().expect("a socket");
+        let reader = std::thread::spawn(move || {
+            let mut answer = Vec::new();
+            back.read_to_end(&mut answer).map(|_| answer)
+        });
+        let length = body.len();
+        write!(stream, "POST /echo/streamed HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n")
+            .expect("it is read");
+        stream.write_all(&body).expect("it is read");
+        write!(stream, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").expect("it is read");
+        let answer = reader.join().expect("no panic").expect("an answer");
+        let end = String::from_utf8_lossy(&answer[answer.len() - 100..]).into_owned();
+        assert!(
+            answer.len() > body.len() && end.ends_with("Hello World!"),
+            "{driver}: {} {end}",
+            answer.len()
+        );
     }
 }
 

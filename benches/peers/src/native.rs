@@ -10,6 +10,7 @@ use bivalve::tower::ServiceHandler;
 use bivalve::{Context, Flow, Handler, Module, Outcome, Pipeline, PipelineBuilder, Result, Sending};
 use bivalve_static_files::StaticFiles;
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
 
 use crate::{HELLO, UNITS, Work};
 
@@ -85,16 +86,26 @@ struct Echo;
 impl Handler for Echo {
     fn handle<'a>(&'a self, cx: &'a mut Context) -> Outcome<'a> {
         Outcome::pending(async move {
+            // As hyper's echo: the length of what comes is that of what goes.
+            if let Some(length) = cx.request().headers().get(CONTENT_LENGTH).cloned() {
+                cx.response_mut().headers_mut().insert(CONTENT_LENGTH, length);
+            }
             loop {
                 let part = cx.read_entity(usize::MAX).await?;
                 if part.is_empty() {
                     return Ok(Flow::Continue);
                 }
-                cx.response_mut().write(part)?;
+                cx.write(part).await?;
+                if cx.response().entity_len() >= PIECE {
+                    cx.flush().await?;
+                }
             }
         })
     }
 }
+
+/// Octets that an echo sends at once.
+const PIECE: u64 = 64 * 1024;
 
 /// Acts at two events before the handler.
 #[derive(Debug, Default)]

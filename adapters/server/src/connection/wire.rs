@@ -372,7 +372,9 @@ impl<T: Transport> Wire<T> {
                 return;
             };
             // Who was never told to go on may send the body, or not: where the next request begins is not known.
-            asked.persistent &= !self.exchange.owes_continue && self.exchange.body.is_short();
+            asked.persistent &= !self.exchange.owes_continue;
+            // A handler that goes on may still read the rest of a long body.
+            asked.persistent &= !end || self.exchange.body.is_short();
             asked.persistent &= !self.serving.has_stopped();
             self.exchange.encoder = Some(Encoder::begin(&mut self.output, &head, asked, octets, end));
             self.exchange.memory.0 = head.headers;

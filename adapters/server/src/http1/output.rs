@@ -123,7 +123,7 @@ fn split(chunk: &mut EntityChunk, at: u64) -> EntityChunk {
 }
 
 /// Up to here a copy is cheaper than another element of a vectored send.
-const SMALL: usize = 4096;
+const SMALL: usize = 1024;
 /// Elements whose memory is kept between two sends.
 const SPARE: usize = 16;
 
