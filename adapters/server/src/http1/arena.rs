@@ -5,8 +5,11 @@ use std::thread::LocalKey;
 
 use bytes::{Bytes, BytesMut};
 
-/// Bytes of one piece of it.
+/// Bytes of one piece of it for responses.
 const SIZE: usize = 64 * 1024;
+/// The same for heads: a request that waits holds all of the piece that its head is in, and so might each of many, if large
+/// heads of others came in between.
+const HEADS_SIZE: usize = 16 * 1024;
 /// What must be left of a piece to be worth having.
 const ENOUGH: usize = 4096;
 
@@ -17,7 +20,7 @@ thread_local! {
 
 /// A copy of what was received, to be kept as long as anybody wants.
 pub(crate) fn copy(received: &[u8]) -> Bytes {
-    let mut memory = take_from(&HEADS, received.len());
+    let mut memory = take_from(&HEADS, HEADS_SIZE, received.len());
     memory.extend_from_slice(received);
     let copy = memory.split().freeze();
     give_back_to(&HEADS, memory);
@@ -26,7 +29,7 @@ pub(crate) fn copy(received: &[u8]) -> Bytes {
 
 /// Memory to write responses to, empty.
 pub(crate) fn take() -> BytesMut {
-    take_from(&RESPONSES, ENOUGH)
+    take_from(&RESPONSES, SIZE, ENOUGH)
 }
 
 /// What is left of it, for the next response.
@@ -34,12 +37,12 @@ pub(crate) fn give_back(memory: BytesMut) {
     give_back_to(&RESPONSES, memory);
 }
 
-fn take_from(arena: &'static LocalKey<RefCell<BytesMut>>, enough: usize) -> BytesMut {
+fn take_from(arena: &'static LocalKey<RefCell<BytesMut>>, size: usize, enough: usize) -> BytesMut {
     let mut memory = arena.with(|arena| std::mem::take(&mut *arena.borrow_mut()));
     memory.clear();
     if memory.capacity() < enough {
         // The old piece serves again, if all that was cut from it is gone.
-        memory.reserve(SIZE.max(enough));
+        memory.reserve(size.max(enough));
     }
     memory
 }
