@@ -82,7 +82,7 @@ impl Plan {
             contenders.retain(|contender| matches!(contender.who, Who::Peer(_)));
         }
         let mut plan = Self {
-            turns: 21,
+            turns: 11,
             time: Duration::from_millis(150),
             attempts: 3,
             counts: 3,
