@@ -12,7 +12,7 @@ use std::path::Path;
 
 use self::plan::Plan;
 
-/// Measures, and tells the results as Markdown. `--quick` makes it a look of a minute; [`Plan`] knows the other arguments.
+/// Measures, and tells the results as Markdown. `--quick` makes it a look of a minute; what it is given wrongly, it answers with the other arguments.
 ///
 /// # Errors
 ///
