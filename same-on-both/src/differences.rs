@@ -17,7 +17,7 @@ pub fn reason(name: &str) -> Option<&'static str> {
 ///   a row count as one. Behind Tower the end is a read of 0 bytes that modules at ReadEntity see; in IIS the end is
 ///   an error code (`ERROR_HANDLE_EOF`), and nobody documents that the notification is raised for it.
 /// - **Several values of a header.** IIS appends to the line that is there (`SetHeader` without `fReplace`), which is the
-///   same by RFC 9110 section 5.3; [`Answer`](crate::Answer) has them in one line, but those of `Set-Cookie`.
+///   same by RFC 9110 section 5.3; [`Answer`] has them in one line, but those of `Set-Cookie`.
 #[must_use]
 pub fn without(mut seen: Seen) -> Seen {
     seen.events.retain(|event| event != "ReadEntity end");
