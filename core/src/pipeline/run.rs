@@ -41,7 +41,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// At the beginning. The first one of a pipeline [starts](Pipeline::start) it.
+    /// At the beginning. The first one of a pipeline [starts](crate::Pipeline::start) it.
     #[must_use]
     pub fn new(cx: Box<Context>) -> Self {
         let mut cx = cx;
