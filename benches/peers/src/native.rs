@@ -89,6 +89,8 @@ impl Handler for Echo {
             // As hyper's echo: the length of what comes is that of what goes.
             if let Some(length) = cx.request().headers().get(CONTENT_LENGTH).cloned() {
                 cx.response_mut().headers_mut().insert(CONTENT_LENGTH, length);
+                // With a part of the body, the head would not be sure of it: a module may have written before.
+                cx.flush().await?;
             }
             loop {
                 let part = cx.read_entity(usize::MAX).await?;
