@@ -13,8 +13,7 @@ use bivalve::bytes::Bytes;
 use bivalve::http::Request;
 use bivalve::prelude::*;
 use bivalve::{
-    CompletionStatus, Connection, Event, Host, Notifications, OnDisconnect, Outcome, Pipeline, ResponsePart,
-    Run,
+    CompletionStatus, Connection, Event, Host, Notifications, OnDisconnect, Outcome, Outgoing, Pipeline, Run,
 };
 
 /// Every method there is, half of them plain and half of them waiting.
@@ -427,7 +426,7 @@ fn context_for(module: impl Module) -> Box<Context> {
 struct Nowhere;
 
 impl Host for Nowhere {
-    fn start_send(&mut self, _part: ResponsePart) {}
+    fn start_send(&mut self, _part: Outgoing<'_>) {}
 
     fn poll_send(&mut self, _task: &mut Task<'_>) -> Poll<Completion> {
         Poll::Ready(Completion::success(0))

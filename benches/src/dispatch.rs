@@ -9,8 +9,7 @@ use std::sync::Arc;
 use std::task::{Context as Task, Poll, Waker};
 
 use bivalve::{
-    Completion, CompletionStatus, Connection, Context, Flow, Host, Module, Pipeline, ResponsePart, Result,
-    Run,
+    Completion, CompletionStatus, Connection, Context, Flow, Host, Module, Outgoing, Pipeline, Result, Run,
 };
 use bytes::Bytes;
 use tower::{Layer, Service, ServiceExt};
@@ -146,8 +145,8 @@ impl Boxed for AsyncTrait {
 struct NullHost(usize);
 
 impl Host for NullHost {
-    fn start_send(&mut self, part: ResponsePart) {
-        self.0 = part.chunks.len();
+    fn start_send(&mut self, mut part: Outgoing<'_>) {
+        self.0 = part.chunks().len();
         black_box(part);
     }
     fn poll_send(&mut self, _task: &mut Task<'_>) -> Poll<Completion> {

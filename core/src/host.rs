@@ -25,7 +25,7 @@ use crate::{Completion, CompletionStatus, EntityChunk, Foreign};
 /// - A client that goes away is reported through [`Disconnector::disconnect`](crate::Disconnector::disconnect).
 pub trait Host: Any + Send {
     /// Starts to send a part of the response. No send is outstanding when it is called.
-    fn start_send(&mut self, part: ResponsePart);
+    fn start_send(&mut self, part: Outgoing<'_>);
 
     /// Asks whether the part has left: bytes of entity body and status.
     fn poll_send(&mut self, task: &mut Task<'_>) -> Poll<Completion>;
@@ -45,6 +45,62 @@ pub trait Host: Any + Send {
     /// Asked when a context is made; the answer does not change.
     fn foreign(&mut self) -> Option<&mut (dyn Foreign + 'static)> {
         None
+    }
+}
+
+/// A part of a response that is to be sent, in the memory of the response.
+///
+/// A host that writes it at once reads it in place; one that keeps it makes it [its own](Self::into_part). What is left in
+/// it is dropped when [`Host::start_send`] returns.
+#[derive(Debug)]
+pub struct Outgoing<'a> {
+    pub(crate) head: Option<&'a mut ResponseHead>,
+    pub(crate) chunks: &'a mut Vec<EntityChunk>,
+    pub(crate) end: bool,
+    pub(crate) trailers: Option<&'a mut HeaderMap>,
+}
+
+impl Outgoing<'_> {
+    /// Status and headers; only in the first part.
+    #[must_use]
+    pub fn head(&self) -> Option<&ResponseHead> {
+        self.head.as_deref()
+    }
+
+    /// Entity body, in order. The host takes out what it keeps.
+    #[must_use]
+    pub fn chunks(&mut self) -> &mut Vec<EntityChunk> {
+        self.chunks
+    }
+
+    /// Bytes of entity body.
+    #[must_use]
+    pub fn entity_len(&self) -> u64 {
+        self.chunks.iter().map(EntityChunk::len).sum()
+    }
+
+    /// Whether the response ends with this part.
+    #[must_use]
+    pub fn is_end(&self) -> bool {
+        self.end
+    }
+
+    /// Trailers; only in the last part.
+    #[must_use]
+    pub fn trailers(&self) -> Option<&HeaderMap> {
+        self.trailers.as_deref()
+    }
+
+    /// The part with memory of its own. Headers are copied where the response goes on: modules still read them.
+    #[must_use]
+    pub fn into_part(self) -> ResponsePart {
+        let Self { head, chunks, end, trailers } = self;
+        ResponsePart {
+            head: head.map(|head| head.leave(end)),
+            chunks: std::mem::take(chunks),
+            end,
+            trailers: trailers.map(std::mem::take),
+        }
     }
 }
 
@@ -72,4 +128,16 @@ pub struct ResponseHead {
     pub headers: HeaderMap,
     /// What the handler attached to its response.
     pub extensions: Extensions,
+}
+
+impl ResponseHead {
+    /// What leaves, with this memory if nobody reads it any more. Extensions have one owner and go with the first part.
+    pub(crate) fn leave(&mut self, end: bool) -> Self {
+        Self {
+            status: self.status,
+            sub_status: self.sub_status,
+            headers: if end { std::mem::take(&mut self.headers) } else { self.headers.clone() },
+            extensions: std::mem::take(&mut self.extensions),
+        }
+    }
 }

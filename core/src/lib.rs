@@ -58,7 +58,7 @@ pub use self::global::{
     ApplicationProvider, ConfigurationChangeProvider, GlobalFlow, GlobalModule, GlobalNotification,
     GlobalRegistration, StopListeningProvider,
 };
-pub use self::host::{Host, ResponseHead, ResponsePart};
+pub use self::host::{Host, Outgoing, ResponseHead, ResponsePart};
 pub use self::map_path::{MapPathError, VirtualDirectory, decode_url_path};
 pub use self::module::Module;
 pub use self::notification::{Event, Notification, Notifications};

@@ -10,8 +10,7 @@ use std::sync::{Arc, PoisonError, Weak};
 use std::task::{Context as Task, Poll};
 
 use bivalve_core::{
-    ChildRequest, ChildResponse, Completion, CompletionStatus, Connection, Context, Host, ResponsePart,
-    Result,
+    ChildRequest, ChildResponse, Completion, CompletionStatus, Connection, Context, Host, Outgoing, Result,
 };
 use bivalve_iis_sys::flags::{CLONE_FLAG_HEADERS, EXECUTE_FLAG_BUFFER_RESPONSE, EXECUTE_FLAG_NO_HEADERS};
 use bytes::Bytes;
@@ -152,7 +151,7 @@ impl Executing {
 struct Nowhere;
 
 impl Host for Nowhere {
-    fn start_send(&mut self, _: ResponsePart) {}
+    fn start_send(&mut self, _: Outgoing<'_>) {}
 
     fn poll_send(&mut self, _: &mut Task<'_>) -> Poll<Completion> {
         Poll::Ready(Completion::failure(CompletionStatus::NOT_SUPPORTED))

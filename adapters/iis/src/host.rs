@@ -15,7 +15,7 @@ use std::task::{Context as Task, Poll, ready};
 
 use bivalve_core::{
     ChildRequest, ChildResponse, Completion, CompletionStatus, Context, CustomNotification, EntityChunk,
-    Event, Flow, Foreign, Host, Kept, NestedFailure, Notifications, ResponsePart, Result,
+    Event, Flow, Foreign, Host, Kept, NestedFailure, Notifications, Outgoing, Result,
 };
 use bivalve_iis_sys::hresult::{E_UNEXPECTED, ERROR_HANDLE_EOF, S_OK, from_win32, succeeded};
 use bivalve_iis_sys::types::HRESULT;
@@ -359,12 +359,11 @@ fn read_result(status: HRESULT, bytes: u32, buffer: Option<Vec<u8>>) -> Result<B
 }
 
 impl Host for IisHost {
-    fn start_send(&mut self, part: ResponsePart) {
+    fn start_send(&mut self, mut part: Outgoing<'_>) {
         self.sent = None;
-        self.sending =
-            part.chunks.iter().map(|chunk| usize::try_from(chunk.len()).unwrap_or(usize::MAX)).sum();
+        self.sending = usize::try_from(part.entity_len()).unwrap_or(usize::MAX);
         // SAFETY: the call that has this host has not been answered.
-        let more = unsafe { outward::part(self, part.head, &part.chunks) };
+        let more = unsafe { outward::part(self, &mut part) };
         let direct = self.mirror.unbuffered && !more.is_empty();
         self.steps.extend(batches(&more).map(Step::Write));
         if !direct {

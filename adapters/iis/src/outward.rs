@@ -1,6 +1,6 @@
 //! From the context into IIS: the differences between what IIS had and what the module has made of it.
 
-use bivalve_core::{Context, EntityChunk, ResponseHead, User};
+use bivalve_core::{Context, EntityChunk, Outgoing, User};
 use bivalve_iis_sys::hresult::{S_OK, succeeded};
 use bivalve_iis_sys::types::HRESULT;
 use bivalve_iis_sys::{IHttpContext, IHttpRequest, IHttpResponse, IHttpResponse4};
@@ -16,15 +16,11 @@ use crate::text;
 /// # Safety
 ///
 /// The call that has this host has not been answered.
-pub(crate) unsafe fn part(
-    host: &mut IisHost,
-    head: Option<ResponseHead>,
-    chunks: &[EntityChunk],
-) -> Vec<EntityChunk> {
-    let status = head.as_ref().map(|head| (head.status.as_u16(), head.sub_status));
-    let headers = head.map(|head| head.headers);
+pub(crate) unsafe fn part(host: &mut IisHost, part: &mut Outgoing<'_>) -> Vec<EntityChunk> {
+    let chunks = std::mem::take(part.chunks());
+    let head = part.head().map(|head| ((head.status.as_u16(), head.sub_status), &head.headers));
     // SAFETY: as the caller says.
-    unsafe { differences(host, status.zip(headers.as_ref()), chunks) }
+    unsafe { differences(host, head, &chunks) }
 }
 
 /// Writes what a call has changed: the request, status and headers at once; `true` when there are chunks to be written.

@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context as Task, Poll, Waker};
 
 use bivalve_core::{
-    Completion, CompletionStatus, Context, Disconnector, EntityChunk, Host, ResponseHead, ResponsePart,
+    Completion, CompletionStatus, Context, Disconnector, EntityChunk, Host, Outgoing, ResponseHead,
+    ResponsePart,
 };
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
@@ -248,9 +249,9 @@ impl TowerHost {
 }
 
 impl Host for TowerHost {
-    fn start_send(&mut self, part: ResponsePart) {
+    fn start_send(&mut self, part: Outgoing<'_>) {
+        let mut part = part.into_part();
         let mut state = self.exchange.lock();
-        let mut part = part;
         let bytes = part.chunks.iter().map(EntityChunk::len).sum::<u64>();
         if let Some(mut head) = part.head.take() {
             if !part.end {

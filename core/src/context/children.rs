@@ -11,8 +11,8 @@ use http::{Method, StatusCode, Uri};
 
 use super::{Context, StartedOperation};
 use crate::{
-    Completion, CompletionStatus, Disconnector, EntityChunk, Error, ErrorKind, Host, ResponsePart, Result,
-    Run, Server, User, limits,
+    Completion, CompletionStatus, Disconnector, EntityChunk, Error, ErrorKind, Host, Outgoing, Result, Run,
+    Server, User, limits,
 };
 
 /// A request that a module sends through the pipeline it runs in.
@@ -327,7 +327,8 @@ struct CaptureHost {
 }
 
 impl Host for CaptureHost {
-    fn start_send(&mut self, part: ResponsePart) {
+    fn start_send(&mut self, part: Outgoing<'_>) {
+        let part = part.into_part();
         let mut captured = self.captured.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(head) = part.head {
             captured.response.status = head.status;

@@ -385,9 +385,18 @@ impl Context {
     /// passes through untouched. The pipeline then sends nothing.
     #[must_use]
     pub fn take_response_head(&mut self) -> crate::ResponseHead {
-        let head = self.response.head(false);
+        let head = self.response.copy_head();
         self.response.set_progress(Progress::Ended);
         head
+    }
+
+    /// Lends the next part of the response to the host.
+    pub(crate) fn start_send(&mut self, end: bool, foreign: bool) {
+        self.touched.1 = true;
+        let host = self.host.get_mut().unwrap_or_else(PoisonError::into_inner);
+        host.start_send(self.response.outgoing(end, foreign));
+        self.response.part_left(end, foreign);
+        self.outstanding.send = true;
     }
 
     /// The host, for the adapter that made it.

@@ -15,11 +15,11 @@ use std::task::Poll;
 use bytes::Bytes;
 
 use super::frame::Nested;
-use super::{Context, Progress, Snapshot, StartedOperation};
+use super::{Context, Snapshot, StartedOperation};
 use crate::pipeline::{Provider, call, call_map_path};
 use crate::{
     Completion, CompletionStatus, CustomNotification, EntityChunk, EntityRead, Error, ErrorKind, Flow,
-    Notification, PathMapping, ResponsePart, Result, Sending, inferred,
+    Notification, PathMapping, Result, Sending, inferred,
 };
 
 impl Context {
@@ -152,18 +152,7 @@ impl Context {
         // Modules at SendResponse and an earlier send may have changed what there is to do.
         self.response().check_open()?;
         let foreign = self.is_foreign();
-        let head = (!self.response().headers_sent()).then(|| self.response_mut().head(end));
-        let response = self.response_mut();
-        let part = ResponsePart {
-            head,
-            chunks: response.take_chunks(),
-            end,
-            // A host that is a pipeline itself takes them with the rest of the response, when the call is over.
-            trailers: if end && !foreign { response.take_trailers() } else { None },
-        };
-        response.part_leaves(if end { Progress::Ended } else { Progress::HeadersSent });
-        self.host_mut().start_send(part);
-        self.outstanding.send = true;
+        self.start_send(end, foreign);
         let completion = self.finish_send().await;
         self.note_completion("Send", completion);
         if completion.is_success() {

@@ -9,7 +9,7 @@ use http::{Extensions, StatusCode};
 
 use super::request::{parse_header, too_many_headers};
 use crate::contain::contained;
-use crate::{EntityChunk, Error, ErrorKind, Result, limits};
+use crate::{EntityChunk, Error, ErrorKind, ResponseHead, Result, limits};
 
 /// Status, headers and entity chunks of the response.
 ///
@@ -17,10 +17,7 @@ use crate::{EntityChunk, Error, ErrorKind, Result, limits};
 ///
 /// IIS counterpart: `IHttpResponse`.
 pub struct Response {
-    status: StatusCode,
-    sub_status: u16,
-    headers: HeaderMap,
-    extensions: Extensions,
+    head: ResponseHead,
     trailers: Option<HeaderMap>,
     chunks: Vec<EntityChunk>,
     buffered: usize,
@@ -54,13 +51,13 @@ impl Response {
     /// The status; 200 at the beginning.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.head.status
     }
 
     /// IIS's sub-status: the 2 in 401.2. For the log, never on the wire.
     #[must_use]
     pub fn sub_status(&self) -> u16 {
-        self.sub_status
+        self.head.sub_status
     }
 
     /// Sets the status, with sub-status 0. Without effect once the headers have left.
@@ -68,8 +65,8 @@ impl Response {
     /// IIS counterpart: `SetStatus`.
     pub fn set_status(&mut self, status: StatusCode) {
         if !self.headers_sent() {
-            self.status = status;
-            self.sub_status = 0;
+            self.head.status = status;
+            self.head.sub_status = 0;
         }
     }
 
@@ -83,8 +80,8 @@ impl Response {
         self.check_unsent()?;
         match StatusCode::from_u16(status) {
             Ok(code) if is_final_status(code) => {
-                self.status = code;
-                self.sub_status = sub_status;
+                self.head.status = code;
+                self.head.sub_status = sub_status;
                 Ok(())
             }
             _ => Err(invalid_status(status)),
@@ -94,13 +91,13 @@ impl Response {
     /// The headers.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
-        &self.headers
+        &self.head.headers
     }
 
     /// The headers, to be changed. Without effect once they have left.
     #[must_use]
     pub fn headers_mut(&mut self) -> &mut HeaderMap {
-        &mut self.headers
+        &mut self.head.headers
     }
 
     /// Sets a header from text, replacing what was there.
@@ -114,7 +111,7 @@ impl Response {
     pub fn set_header(&mut self, name: &str, value: &str) -> Result<()> {
         self.check_unsent()?;
         let (name, value) = parse_header(name, value)?;
-        self.headers.try_insert(name, value).map(drop).map_err(|_| too_many_headers())
+        self.head.headers.try_insert(name, value).map(drop).map_err(|_| too_many_headers())
     }
 
     /// Adds a header from text beside those of the same name.
@@ -125,7 +122,7 @@ impl Response {
     pub fn append_header(&mut self, name: &str, value: &str) -> Result<()> {
         self.check_unsent()?;
         let (name, value) = parse_header(name, value)?;
-        self.headers.try_append(name, value).map(drop).map_err(|_| too_many_headers())
+        self.head.headers.try_append(name, value).map(drop).map_err(|_| too_many_headers())
     }
 
     /// Adds a chunk to the buffered entity, without waiting. `Context::write` flushes where this fails.
@@ -194,7 +191,7 @@ impl Response {
     /// IIS counterpart: `Clear`.
     pub fn clear(&mut self) {
         self.set_status(StatusCode::OK);
-        self.headers.clear();
+        self.head.headers.clear();
         self.trailers = None;
         self.clear_entity();
     }
@@ -218,7 +215,7 @@ impl Response {
         let value = HeaderValue::from_str(location).map_err(|error| {
             Error::framework(ErrorKind::InvalidUrl, format!("cannot redirect to {location:?}: {error}"))
         })?;
-        self.headers.try_insert(header::LOCATION, value).map_err(|_| too_many_headers())?;
+        self.head.headers.try_insert(header::LOCATION, value).map_err(|_| too_many_headers())?;
         self.set_status(StatusCode::FOUND);
         Ok(())
     }
@@ -258,14 +255,14 @@ impl Response {
     /// What goes with the response to a Rust host, and never on the wire: the extensions of an `http::Response`.
     #[must_use]
     pub fn extensions_mut(&mut self) -> &mut Extensions {
-        &mut self.extensions
+        &mut self.head.extensions
     }
 
     /// Closes the connection after this response (HTTP/1.1).
     ///
     /// IIS counterpart: `SetNeedDisconnect`.
     pub fn close_connection(&mut self) {
-        self.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        self.head.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
 
     /// Whether status and headers have left.
@@ -287,12 +284,12 @@ impl Response {
         if self.chunks.capacity() > SPARE {
             self.chunks = Vec::new();
         }
-        if self.headers.capacity() > SPARE {
-            self.headers = HeaderMap::new();
+        if self.head.headers.capacity() > SPARE {
+            self.head.headers = HeaderMap::new();
         }
         self.answered = false;
-        if !self.extensions.is_empty() {
-            let _ = contained(|| self.extensions.clear());
+        if !self.head.extensions.is_empty() {
+            let _ = contained(|| self.head.extensions.clear());
         }
         self.buffer_limit = buffer_limit;
         self.buffering = true;
@@ -312,9 +309,9 @@ impl Response {
     }
 
     pub(super) fn replace_head(&mut self, status: StatusCode, sub_status: u16, headers: HeaderMap) {
-        self.status = status;
-        self.sub_status = sub_status;
-        self.headers = headers;
+        self.head.status = status;
+        self.head.sub_status = sub_status;
+        self.head.headers = headers;
     }
 
     /// A handler begins to answer.
@@ -337,19 +334,6 @@ impl Response {
         self.progress = progress;
     }
 
-    /// Takes back the memory of a response that has left, for the next one. For hosts, behind
-    /// [`Context::release`](crate::Context::release).
-    pub fn reuse(&mut self, mut headers: HeaderMap, mut chunks: Vec<EntityChunk>) {
-        headers.clear();
-        if self.headers.capacity() < headers.capacity() && headers.capacity() <= SPARE {
-            self.headers = headers;
-        }
-        chunks.clear();
-        if self.chunks.capacity() < chunks.capacity() && chunks.capacity() <= SPARE {
-            self.chunks = chunks;
-        }
-    }
-
     pub(crate) fn part_leaves(&mut self, progress: Progress) {
         self.progress = progress;
         self.parts = self.parts.wrapping_add(1);
@@ -363,7 +347,8 @@ impl Response {
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot {
             // Once they have left, they are nobody's to change.
-            head: (!self.headers_sent()).then(|| (self.status, self.sub_status, self.headers.clone())),
+            head: (!self.headers_sent())
+                .then(|| (self.head.status, self.head.sub_status, self.head.headers.clone())),
             chunks: self.chunks.clone(),
         }
     }
@@ -373,9 +358,9 @@ impl Response {
         if let Some((status, sub_status, headers)) = before.head
             && !self.headers_sent()
         {
-            self.status = status;
-            self.sub_status = sub_status;
-            self.headers = headers;
+            self.head.status = status;
+            self.head.sub_status = sub_status;
+            self.head.headers = headers;
         }
         self.buffered = before.chunks.iter().map(EntityChunk::memory).sum();
         self.chunks = before.chunks;
@@ -397,10 +382,10 @@ impl Response {
 
     /// Before the first part leaves: an error page must not be the beginning of a body that follows.
     pub(crate) fn check_status(&self) -> Result<()> {
-        if self.headers_sent() || is_final_status(self.status) {
+        if self.headers_sent() || is_final_status(self.head.status) {
             return Ok(());
         }
-        Err(invalid_status(self.status.as_u16()))
+        Err(invalid_status(self.head.status.as_u16()))
     }
 
     pub(crate) fn check_open(&self) -> Result<()> {
@@ -431,10 +416,7 @@ fn invalid_status(status: u16) -> Error {
 impl Default for Response {
     fn default() -> Self {
         Self {
-            status: StatusCode::OK,
-            sub_status: 0,
-            headers: HeaderMap::new(),
-            extensions: Extensions::new(),
+            head: ResponseHead::default(),
             trailers: None,
             chunks: Vec::new(),
             buffered: 0,
@@ -451,8 +433,8 @@ impl Default for Response {
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")
-            .field("status", &self.status)
-            .field("sub_status", &self.sub_status)
+            .field("status", &self.head.status)
+            .field("sub_status", &self.head.sub_status)
             .field("chunks", &self.chunks.len())
             .field("buffered", &self.buffered)
             .field("progress", &self.progress)

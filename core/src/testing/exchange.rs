@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::completions::{Entry, Owner, Target, Verdict};
 use super::entity::Entity;
 use super::{Completions, OperationId, OperationKind, Outstanding, TestResponse};
-use crate::{Completion, CompletionStatus, EntityChunk, Host, ResponsePart};
+use crate::{Completion, CompletionStatus, EntityChunk, Host, Outgoing, ResponsePart};
 
 /// What the pipeline's side ([`MemoryHost`]), the test's side and the list of operations share.
 ///
@@ -176,7 +176,8 @@ pub(super) struct MemoryHost {
 }
 
 impl Host for MemoryHost {
-    fn start_send(&mut self, part: ResponsePart) {
+    fn start_send(&mut self, part: Outgoing<'_>) {
+        let part = part.into_part();
         let exchange = &self.exchange;
         let (id, description) = (exchange.completions.next_id(), describe(&part));
         exchange.lock().send = Some(Sending { id, part: Some(part), outcome: None, waker: None });

@@ -1,8 +1,5 @@
 //! The request that is being served, and its response, as far as they have come.
 
-use bivalve_core::EntityChunk;
-use http::header::HeaderMap;
-
 use super::body::Body;
 use crate::http1::reject::Reject;
 use crate::http1::response::{Asked, Encoder};
@@ -23,11 +20,7 @@ pub(super) struct Exchange {
     /// The response cannot be finished.
     pub(super) reset: bool,
     pub(super) reading: bool,
-    pub(super) memory: Memory,
 }
-
-/// Maps and lists that have been emptied.
-pub(super) type Memory = (HeaderMap, Vec<EntityChunk>);
 
 impl Default for Exchange {
     fn default() -> Self {
@@ -41,7 +34,6 @@ impl Default for Exchange {
             ended: false,
             reset: false,
             reading: false,
-            memory: Memory::default(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context as Task, Poll};
 
-use bivalve_core::{Completion, CompletionStatus, Context, Host, ResponsePart};
+use bivalve_core::{Completion, CompletionStatus, Context, Host, Outgoing};
 use bytes::Bytes;
 
 use super::wire::Wire;
@@ -13,7 +13,7 @@ use crate::transport::Transport;
 /// A connection as its requests see it.
 pub(super) trait Carrier: Send + Sync {
     /// What came of it, where that is known at once.
-    fn start_send(&self, part: ResponsePart) -> Option<Completion>;
+    fn start_send(&self, part: Outgoing<'_>) -> Option<Completion>;
     fn poll_send(&self, task: &mut Task<'_>) -> Poll<Completion>;
     fn start_read(&self);
     fn poll_read(&self, max: usize, task: &mut Task<'_>) -> Poll<Result<Bytes, CompletionStatus>>;
@@ -21,7 +21,7 @@ pub(super) trait Carrier: Send + Sync {
 }
 
 impl<T: Transport> Carrier for Mutex<Wire<T>> {
-    fn start_send(&self, part: ResponsePart) -> Option<Completion> {
+    fn start_send(&self, part: Outgoing<'_>) -> Option<Completion> {
         lock(self).start_send(part)
     }
 
@@ -68,7 +68,7 @@ impl ServerHost {
 }
 
 impl Host for ServerHost {
-    fn start_send(&mut self, part: ResponsePart) {
+    fn start_send(&mut self, part: Outgoing<'_>) {
         self.sent = self.carrier.as_ref().and_then(|carrier| carrier.start_send(part));
     }
 

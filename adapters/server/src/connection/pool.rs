@@ -15,7 +15,6 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use super::Timeouts;
-use super::exchange::Memory;
 use super::host::{Carrier, ServerHost};
 use super::refusals::RefusalCounter;
 use crate::Limits;
@@ -185,10 +184,9 @@ impl Serving {
     }
 
     /// A context whose request is over.
-    pub(super) fn recycle(&self, mut cx: Box<Context>, (headers, chunks): Memory) {
+    pub(super) fn recycle(&self, mut cx: Box<Context>) {
         cx.release();
         ServerHost::set(&mut cx, None);
-        cx.response_mut().reuse(headers, chunks);
         let mut pool = self.lock();
         if pool.len() < POOL {
             pool.push(cx);

@@ -11,7 +11,6 @@ use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use tokio::sync::oneshot;
 
-use super::exchange::Memory;
 use super::host::{Carrier, lock};
 use super::pool::{Serving, Stopping};
 use super::watchdog::Watchdog;
@@ -127,7 +126,7 @@ struct Busy<'a, 's, 'n, T: Transport> {
     /// When the head that is coming began to come.
     head: Option<Instant>,
     /// Of the last request, for the next one, if that is here already.
-    last: Option<(Box<Context>, Memory)>,
+    last: Option<Box<Context>>,
     /// Dropped in the middle, unless it says otherwise: by a panic, or because the server's time is over.
     cut: bool,
 }
@@ -214,9 +213,8 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
     ) -> (After, u64) {
         let _underway = self.serving.begin();
         let mut cx = match self.last.take() {
-            Some((mut cx, (headers, chunks))) => {
+            Some(mut cx) => {
                 cx.start_next(head.take_parts());
-                cx.response_mut().reuse(headers, chunks);
                 cx
             }
             None => self.serving.context(head.take_parts(), self.connection, carrier),
@@ -257,15 +255,15 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
             })
             .await;
         }
-        let Finished { after, unsent, memory } = lock(self.wire).finish();
-        self.last = Some((run.into_context(), memory));
+        let Finished { after, unsent } = lock(self.wire).finish();
+        self.last = Some(run.into_context());
         (after, unsent)
     }
 
     /// Others need the memory of the last request, while none is here.
     fn let_go(&mut self) {
-        if let Some((cx, memory)) = self.last.take() {
-            self.serving.recycle(cx, memory);
+        if let Some(cx) = self.last.take() {
+            self.serving.recycle(cx);
         }
     }
 

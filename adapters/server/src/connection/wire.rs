@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::task::{Context as Task, Poll, Waker, ready};
 use std::time::Instant;
 
-use bivalve_core::{Completion, CompletionStatus, EntityChunk, ResponseHead, ResponsePart, UnreadHeaders};
+use bivalve_core::{Completion, CompletionStatus, EntityChunk, Outgoing, ResponseHead, UnreadHeaders};
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap};
 use http::{HeaderValue, StatusCode};
 
 use super::body::{Body, Part};
-use super::exchange::{Exchange, Memory};
+use super::exchange::Exchange;
 use super::input::Input;
 use super::pace::Pace;
 use super::pool::Serving;
@@ -84,8 +84,6 @@ pub(super) struct Finished {
     pub(super) after: After,
     /// Octets of finished responses that wait to be sent with the next ones.
     pub(super) unsent: u64,
-    /// The memory of the response's headers and chunks, for the next one.
-    pub(super) memory: Memory,
 }
 
 impl<T: Transport> Wire<T> {
@@ -347,15 +345,14 @@ impl<T: Transport> Wire<T> {
     }
 
     /// A part of the response. What came of it, where nothing is waited for: the last one leaves with what comes next.
-    pub(super) fn start_send(&mut self, part: ResponsePart) -> Option<Completion> {
+    pub(super) fn start_send(&mut self, part: Outgoing<'_>) -> Option<Completion> {
         self.encode(part);
         let settled = self.exchange.reset || (self.exchange.ended && (self.told || self.failed.is_none()));
         settled.then(|| self.sent_part())
     }
 
-    fn encode(&mut self, part: ResponsePart) {
-        let ResponsePart { head, mut chunks, end, trailers } = part;
-        let octets: u64 = chunks.iter().map(EntityChunk::len).sum();
+    fn encode(&mut self, mut part: Outgoing<'_>) {
+        let (octets, end) = (part.entity_len(), part.is_end());
         self.exchange.part = usize::try_from(octets).unwrap_or(usize::MAX);
         if self.exchange.ended || self.exchange.reset {
             return;
@@ -367,7 +364,7 @@ impl<T: Transport> Wire<T> {
                 tracing::debug!(target: "bivalve::server", %reject, "a body is refused");
                 return self.refuse(reject);
             }
-            let (Some(head), Some(mut asked)) = (head, self.exchange.asked) else {
+            let (Some(head), Some(mut asked)) = (part.head(), self.exchange.asked) else {
                 self.exchange.reset = true;
                 return;
             };
@@ -376,14 +373,12 @@ impl<T: Transport> Wire<T> {
             // A handler that goes on may still read the rest of a long body.
             asked.persistent &= !end || self.exchange.body.is_short();
             asked.persistent &= !self.serving.has_stopped();
-            self.exchange.encoder = Some(Encoder::begin(&mut self.output, &head, asked, octets, end));
-            self.exchange.memory.0 = head.headers;
+            self.exchange.encoder = Some(Encoder::begin(&mut self.output, head, asked, octets, end));
         }
         let Some(encoder) = &mut self.exchange.encoder else { return };
-        let mut written = encoder.body(&mut self.output, &mut chunks);
-        self.exchange.memory.1 = chunks;
+        let mut written = encoder.body(&mut self.output, part.chunks());
         if end && written.is_ok() {
-            written = encoder.end(&mut self.output, trailers.as_ref());
+            written = encoder.end(&mut self.output, part.trailers());
         }
         if written.is_err() {
             tracing::error!(
@@ -420,7 +415,6 @@ impl<T: Transport> Wire<T> {
 
     /// What follows, now that the pipeline is done with the request.
     pub(super) fn finish(&mut self) -> Finished {
-        let memory = std::mem::take(&mut self.exchange.memory);
         let Exchange { encoder, body, ended, reset, .. } = &self.exchange;
         let after = match encoder {
             Some(encoder) if *ended && !*reset && !self.has_failed() => {
@@ -434,7 +428,7 @@ impl<T: Transport> Wire<T> {
             }
             _ => After::Abort,
         };
-        Finished { after, unsent: self.output.len(), memory }
+        Finished { after, unsent: self.output.len() }
     }
 
     fn refuse(&mut self, reject: Reject) {

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Application, ClientCertificate, Completion, CompletionStatus, Connection, Host, Pipeline, ResponsePart,
+    Application, ClientCertificate, Completion, CompletionStatus, Connection, Host, Outgoing, Pipeline,
 };
 
 fn parts(build: impl FnOnce(http::request::Builder) -> http::request::Builder) -> Parts {
@@ -39,7 +39,7 @@ fn context_in(application: Application, request: Parts, connection: Connection) 
 struct Nowhere;
 
 impl Host for Nowhere {
-    fn start_send(&mut self, _: ResponsePart) {}
+    fn start_send(&mut self, _: Outgoing<'_>) {}
     fn poll_send(&mut self, _: &mut task::Context<'_>) -> Poll<Completion> {
         Poll::Pending
     }
