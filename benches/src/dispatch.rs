@@ -11,13 +11,11 @@ use std::task::{Context as Task, Poll, Waker};
 use bivalve::{
     Completion, CompletionStatus, Connection, Context, Flow, Host, Module, Outgoing, Pipeline, Result, Run,
 };
+pub use bivalve_peers::UNITS;
 use bytes::Bytes;
 use tower::{Layer, Service, ServiceExt};
 
 use crate::measure::{Contender, interleave};
-
-/// Units of middleware.
-pub const UNITS: usize = 10;
 
 /// A synchronous module at one event.
 #[derive(Debug, Default)]

@@ -1,11 +1,10 @@
 //! The servers that are compared: each answers `GET /` with 13 bytes, on one thread.
 
 use std::convert::Infallible;
-use std::hint::black_box;
 use std::net::SocketAddr;
 
 use bivalve::tower::{Body, ModuleLayer};
-use bivalve::{Context, Flow, Module, Pipeline, Result, Sending};
+use bivalve_peers::{Modules, mount};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
@@ -103,12 +102,12 @@ impl Peer {
             });
             match self {
                 Self::Hyper => serve(listener, bare).await,
-                Self::HyperEmpty => serve(listener, layer(0, false).layer(hello)).await,
-                Self::HyperEarly => serve(listener, layer(UNITS, false).layer(hello)).await,
-                Self::HyperAll => serve(listener, layer(UNITS, true).layer(hello)).await,
+                Self::HyperEmpty => serve(listener, layer(Modules::None).layer(hello)).await,
+                Self::HyperEarly => serve(listener, layer(Modules::Before).layer(hello)).await,
+                Self::HyperAll => serve(listener, layer(Modules::All).layer(hello)).await,
                 Self::Axum => serve(listener, router(counted)).await,
                 Self::AxumFromFn => serve(listener, with_from_fn(router(counted))).await,
-                Self::AxumAll => serve(listener, layer(UNITS, true).layer(router(counted))).await,
+                Self::AxumAll => serve(listener, layer(Modules::All).layer(router(counted))).await,
             }
             Ok(())
         })
@@ -167,51 +166,6 @@ where
         .await;
 }
 
-/// Acts at two events before the handler.
-#[derive(Debug, Default)]
-struct Early(u64);
-
-#[bivalve::module]
-impl Module for Early {
-    fn on_begin_request(&self, cx: &mut Context) -> Result<Flow> {
-        black_box((&self.0, cx.request().headers().len()));
-        Ok(Flow::Continue)
-    }
-    fn on_authorize_request(&self, _cx: &mut Context) -> Result<Flow> {
-        Ok(Flow::Continue)
-    }
-}
-
-/// Acts before and after the handler, and when the response leaves.
-#[derive(Debug, Default)]
-struct All(u64);
-
-#[bivalve::module]
-impl Module for All {
-    fn on_begin_request(&self, cx: &mut Context) -> Result<Flow> {
-        black_box((&self.0, cx.request().headers().len()));
-        Ok(Flow::Continue)
-    }
-    fn on_log_request(&self, cx: &mut Context) -> Result<Flow> {
-        black_box((&self.0, cx.response().status()));
-        Ok(Flow::Continue)
-    }
-    fn on_send_response(&self, cx: &mut Context, sending: &mut Sending) -> Result<Flow> {
-        if sending.headers_being_sent() {
-            black_box((&self.0, cx.response().entity_len()));
-        }
-        Ok(Flow::Continue)
-    }
-}
-
-fn layer(modules: usize, all: bool) -> ModuleLayer {
-    let mut builder = Pipeline::builder();
-    for i in 0..modules {
-        builder = if all && i % 2 == 0 {
-            builder.module(format!("all{i}"), All::default())
-        } else {
-            builder.module(format!("early{i}"), Early::default())
-        };
-    }
-    ModuleLayer::new(builder.build().expect("the names differ"))
+fn layer(modules: Modules) -> ModuleLayer {
+    ModuleLayer::new(mount(modules).build().expect("the names differ"))
 }

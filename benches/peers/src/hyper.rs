@@ -18,7 +18,7 @@ use hyper_util::service::TowerToHyperService;
 use tower::{Layer, Service};
 use tower_http::services::ServeDir;
 
-use crate::native::{self, Modules};
+use crate::modules::{Modules, mount};
 use crate::{HELLO, Work};
 
 pub(crate) fn serve(listener: TcpListener, work: &Work) -> io::Result<()> {
@@ -40,7 +40,7 @@ pub(crate) fn serve(listener: TcpListener, work: &Work) -> io::Result<()> {
 
 /// A pipeline around the same service.
 pub(crate) fn serve_modules(listener: TcpListener) -> io::Result<()> {
-    let pipeline = native::mount(Modules::Before).build().map_err(io::Error::other)?;
+    let pipeline = mount(Modules::Before).build().map_err(io::Error::other)?;
     let hello = tower::service_fn(|_request: Request<Body>| async move {
         Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(HELLO.as_bytes()))))
     });

@@ -7,27 +7,16 @@ use std::sync::Arc;
 use std::thread;
 
 use bivalve::tower::ServiceHandler;
-use bivalve::{Context, Flow, Handler, Module, Outcome, Pipeline, PipelineBuilder, Result, Sending};
+use bivalve::{Context, Flow, Handler, Outcome, Pipeline, Result};
 use bivalve_static_files::StaticFiles;
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 
-use crate::{HELLO, UNITS, Work};
+use crate::modules::{Modules, mount};
+use crate::{HELLO, Work};
 
 /// More than are ever opened here: nothing is measured at a limit.
 const CONNECTIONS: usize = 30_000;
-
-/// Which modules a pipeline has.
-#[derive(Clone, Copy)]
-pub(crate) enum Modules {
-    None,
-    /// Ten that act before the handler.
-    Before,
-    /// Ten, half of which act after the handler and when the response leaves.
-    All,
-    /// Ten that each wait once.
-    Waiting,
-}
 
 pub(crate) fn serve(driver: &str, listener: TcpListener, work: &Work, modules: Modules) -> io::Result<()> {
     let builder = mount(modules);
@@ -37,20 +26,6 @@ pub(crate) fn serve(driver: &str, listener: TcpListener, work: &Work, modules: M
         Work::Files(root) => builder.mount(StaticFiles::builder(root).build().map_err(io::Error::other)?),
     };
     start(driver, listener, builder.build().map_err(io::Error::other)?)
-}
-
-/// A pipeline that has these modules so far.
-pub(crate) fn mount(modules: Modules) -> PipelineBuilder {
-    let mut builder = Pipeline::builder();
-    let count = if matches!(modules, Modules::None) { 0 } else { UNITS };
-    for index in 0..count {
-        builder = match modules {
-            Modules::All if index % 2 == 0 => builder.module(format!("after{index}"), After::default()),
-            Modules::Waiting => builder.module(format!("waits{index}"), Waits),
-            _ => builder.module(format!("before{index}"), Before::default()),
-        };
-    }
-    builder
 }
 
 pub(crate) fn serve_router(driver: &str, listener: TcpListener, work: &Work) -> io::Result<()> {
@@ -108,51 +83,3 @@ impl Handler for Echo {
 
 /// Octets that an echo sends at once.
 const PIECE: u64 = 64 * 1024;
-
-/// Acts at two events before the handler.
-#[derive(Debug, Default)]
-struct Before(u64);
-
-#[bivalve::module]
-impl Module for Before {
-    fn on_begin_request(&self, cx: &mut Context) -> Result<Flow> {
-        black_box((&self.0, cx.request().headers().len()));
-        Ok(Flow::Continue)
-    }
-    fn on_authorize_request(&self, _cx: &mut Context) -> Result<Flow> {
-        Ok(Flow::Continue)
-    }
-}
-
-/// Acts before and after the handler, and when the response leaves.
-#[derive(Debug, Default)]
-struct After(u64);
-
-#[bivalve::module]
-impl Module for After {
-    fn on_begin_request(&self, cx: &mut Context) -> Result<Flow> {
-        black_box((&self.0, cx.request().headers().len()));
-        Ok(Flow::Continue)
-    }
-    fn on_log_request(&self, cx: &mut Context) -> Result<Flow> {
-        black_box((&self.0, cx.response().status()));
-        Ok(Flow::Continue)
-    }
-    fn on_send_response(&self, cx: &mut Context, sending: &mut Sending) -> Result<Flow> {
-        if sending.headers_being_sent() {
-            black_box((&self.0, cx.response().entity_len()));
-        }
-        Ok(Flow::Continue)
-    }
-}
-
-/// Is woken before it goes on.
-struct Waits;
-
-#[bivalve::module]
-impl Module for Waits {
-    async fn on_begin_request(&self, _cx: &mut Context) -> Result<Flow> {
-        tokio::task::yield_now().await;
-        Ok(Flow::Continue)
-    }
-}
