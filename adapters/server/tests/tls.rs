@@ -346,6 +346,48 @@ fn a_reload_is_for_those_who_come_later_and_a_broken_file_changes_nothing() {
     let _ = stays.wait();
 }
 
+/// What a client was under roots that are trusted no more, it is not by a session of that time.
+#[test]
+fn a_session_does_not_outlive_the_roots_that_its_client_was_checked_against() {
+    for (version, required) in [("-tls1_2", false), ("-tls1_2", true), ("-tls1_3", false), ("-tls1_3", true)]
+    {
+        let directory = tempfile::tempdir().expect("a directory");
+        let elsewhere = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| directory.path().join(name).display().to_string();
+        let (before, after) =
+            (Authority::new("before", directory.path()), Authority::new("after", elsewhere.path()));
+        let client = before.client("ada", 0x1b);
+        before.file("client.pem", &format!("{}{}", client.certificate, client.key));
+        let roots = Pem::file(before.file("roots.pem", &before.certificate));
+        let clients =
+            if required { ClientCertificates::Required(roots) } else { ClientCertificates::Optional(roots) };
+        let tls = tls(&before.server(1)).client_certificates(clients).build().expect("they are sound");
+        let running = start("tokio", directory.path(), &tls);
+        let (certificate, session) = (path("client.pem"), path("session.pem"));
+        let ask = |arguments: &[&str]| {
+            let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+            openssl(secure(&running), &[&[version, "-ign_eof"][..], arguments].concat(), request)
+        };
+        let known = |said: &str| said.contains("secure=true O=\"Bivalve, tests\", CN=ada|");
+
+        let said = ask(&["-cert", &certificate, "-sess_out", &session]);
+        assert!(known(&said) && said.contains("New, TLS"), "{version}: {said}");
+        let said = ask(&["-sess_in", &session]);
+        assert!(known(&said) && said.contains("Reused, TLS"), "{version}: {said}");
+        // A ticket of TLS 1.3 is good for once.
+        let said = ask(&["-cert", &certificate, "-sess_out", &session]);
+        assert!(known(&said), "{version}: {said}");
+
+        before.file("roots.pem", &after.certificate);
+        tls.reload().expect("they are sound");
+        let said = ask(&["-sess_in", &session]);
+        assert!(!said.contains("Reused, TLS") && !known(&said), "{version}: {said}");
+        assert_eq!(said.contains("secure=true"), !required, "{version}: {said}");
+        let said = ask(&["-sess_in", &session, "-cert", &certificate]);
+        assert!(!said.contains("secure=true"), "{version}: {said}");
+    }
+}
+
 #[test]
 fn a_key_in_memory_is_never_shown() {
     let key = Pem::bytes("-----BEGIN PRIVATE KEY-----\nsecret");
