@@ -357,8 +357,10 @@ fn the_preface_is_one_only_as_the_first_thing_that_is_said() {
         let late = b"GET / HTTP/1.1\r\nHost: a\r\n\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
         let answer = support::exchange(running.addresses()[0], late);
         assert!(answer.contains("HTTP/1.1 505 "), "{driver}: {answer}");
-        let other = support::exchange(running.addresses()[0], b"PRI / HTTP/2.0\r\n\r\nSM\r\n\r\n");
-        assert!(other.starts_with("HTTP/1.1 505 "), "{driver}: {other}");
+        for other in [&b"PRI / HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], b"\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+            let answer = support::exchange(running.addresses()[0], other);
+            assert!(answer.starts_with("HTTP/1.1 505 "), "{driver}: {answer}");
+        }
         // Octet by octet it is the same preface.
         let mut stream = connect(running.addresses()[0]);
         for octet in b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" {

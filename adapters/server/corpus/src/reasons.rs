@@ -358,9 +358,15 @@ const REASONS: &[Reason] = &[
         text: "Refused too, with 400. RFC 9110 section 15.6.6 has 505 for it.",
         of: &[
             (Peer::Hyper, "version-0.9 version-1.2 version-2.0 version-3.0"),
-            (Peer::Nginx, "version-0.9"),
-            (Peer::Apache, "version-0.9"),
+            (Peer::Nginx, "version-0.9 version-2.0-preface-behind-an-empty-line"),
+            (Peer::Apache, "version-0.9 version-2.0-preface-behind-an-empty-line"),
         ],
+    },
+    Reason {
+        key: "preface-unanswered",
+        text: "What looks like the preface of HTTP/2 where only HTTP/1.1 is spoken is closed without an \
+                answer.",
+        of: &[(Peer::Hyper, "version-2.0-preface-behind-an-empty-line")],
     },
     Reason {
         key: "status-of-a-coding",

@@ -120,7 +120,7 @@ impl<T: Transport> Wire<T> {
         };
         self.scanner = Scanner::default();
         let octets = self.input.take(end).slice(start..);
-        if !T::ENCRYPTED && std::mem::take(&mut self.fresh) && octets[..] == *PREFACE {
+        if !T::ENCRYPTED && std::mem::take(&mut self.fresh) && start == 0 && octets[..] == *PREFACE {
             return Ok(Some(Next::Http2(octets)));
         }
         let head = head::parse(&octets, &self.serving.limits)?;
@@ -489,5 +489,5 @@ const PIECE: u64 = 128 * 1024;
 /// Pieces that are thrown away before others get a turn.
 const DISCARDED: u32 = 16;
 
-/// What HTTP/2 begins with, up to its first empty line: RFC 9113 section 3.4. What follows is for who speaks it.
+/// What HTTP/2 begins with, and nothing before it, up to its first empty line: RFC 9113 section 3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";

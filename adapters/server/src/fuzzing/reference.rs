@@ -48,7 +48,7 @@ pub(super) fn connection(octets: &[u8], limits: &Limits) -> Expected {
                 return expected;
             }
         };
-        if std::mem::take(&mut first) && text == b"PRI * HTTP/2.0\r\n\r\n" {
+        if std::mem::take(&mut first) && octets.starts_with(text) && text == b"PRI * HTTP/2.0\r\n\r\n" {
             expected.handed = true;
             return expected;
         }

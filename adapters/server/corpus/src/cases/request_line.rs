@@ -96,6 +96,12 @@ pub(super) fn cases() -> Vec<Case> {
             b"GET / HTTP/2.0\r\nHost: a\r\n\r\n",
             505,
         ),
+        bad(
+            "version-2.0-preface-behind-an-empty-line",
+            "RFC 9113 3.4: the preface is this sequence of octets, and begins with PRI",
+            b"\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            505,
+        ),
         bad("version-3.0", "RFC 9110 15.6.6", b"GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505),
         bad("version-0.9", "RFC 9110 15.6.6", b"GET / HTTP/0.9\r\nHost: a\r\n\r\n", 505),
         bad(
