@@ -40,7 +40,7 @@ mod user;
 pub use self::completion::{Completed, Completion, CompletionStatus};
 pub use self::context::{
     ChildRequest, ChildResponse, CompletionHandle, Context, Disconnected, Disconnector, Gone, PostError,
-    Request, Response, Scope, TypeMap, UnreadHeaders,
+    Request, Response, Scope, TypeMap, UnreadHead, UnreadHeaders,
 };
 pub use self::driver::{
     Accepted, Buffer, Driver, DriverExt, Finished, FinishedBuffer, Handle, Lease, Multishot, Operation,

@@ -4,11 +4,10 @@ use std::fmt;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, Method, Uri, Version};
 
 /// The fields of a request as they came, to be read into a map when a module first asks for them: many requests are served
-/// without anybody looking. For hosts, which give them to
-/// [`Request::set_unread_headers`](super::Request::set_unread_headers).
+/// without anybody looking. For hosts, as a part of an [`UnreadHead`].
 ///
 /// The host has checked them: reading cannot fail.
 #[derive(Clone)]
@@ -30,6 +29,21 @@ impl fmt::Debug for UnreadHeaders {
         // No values: they hold credentials.
         f.debug_struct("UnreadHeaders").field("bytes", &self.fields.len()).finish_non_exhaustive()
     }
+}
+
+/// The head of a request whose headers nobody has looked at. For hosts:
+/// [`Context::start_unread`](super::Context::start_unread).
+#[derive(Clone, Debug)]
+#[allow(clippy::exhaustive_structs, reason = "a host makes it of what every request has")]
+pub struct UnreadHead {
+    /// The method.
+    pub method: Method,
+    /// The URL.
+    pub url: Uri,
+    /// The version.
+    pub version: Version,
+    /// The fields.
+    pub headers: UnreadHeaders,
 }
 
 /// A map, or what it will be made of.

@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 pub use self::children::{ChildRequest, ChildResponse};
 pub(crate) use self::control::{Control, Outstanding};
 pub(crate) use self::frame::{Frame, ModuleId, StartedOperation};
-pub use self::headers::UnreadHeaders;
+pub use self::headers::{UnreadHead, UnreadHeaders};
 pub use self::kept::Scope;
 pub(crate) use self::operations::StartedResult;
 pub use self::request::Request;
@@ -133,6 +133,35 @@ impl Context {
     /// Begins another request in the memory of one that is over: a kept-alive connection allocates no
     /// second context. The host must have nothing outstanding. Without a connection, one of which nothing is known.
     pub fn start(&mut self, request: http::request::Parts, connection: Option<Arc<Connection>>) {
+        self.connect(connection);
+        self.request.start(request);
+        self.begin();
+    }
+
+    /// As [`start`](Self::start), with headers that are read when somebody looks.
+    pub fn start_unread(&mut self, request: UnreadHead, connection: Option<Arc<Connection>>) {
+        self.connect(connection);
+        self.request.start_unread(request);
+        self.begin();
+    }
+
+    /// As [`start`](Self::start), for another request of the client whose last one is over.
+    pub fn start_next(&mut self, request: http::request::Parts) {
+        self.finish();
+        self.response.start(self.pipeline.application().response_buffer_limit());
+        self.request.start(request);
+        self.begin();
+    }
+
+    /// As [`start_next`](Self::start_next), with headers that are read when somebody looks.
+    pub fn start_next_unread(&mut self, request: UnreadHead) {
+        self.finish();
+        self.response.start(self.pipeline.application().response_buffer_limit());
+        self.request.start_unread(request);
+        self.begin();
+    }
+
+    fn connect(&mut self, connection: Option<Arc<Connection>>) {
         if !self.released {
             self.release();
         }
@@ -142,19 +171,10 @@ impl Context {
             None if Arc::get_mut(&mut self.connection).is_none() => self.connection = Arc::default(),
             None => {}
         }
-        self.begin(request);
     }
 
-    /// As [`start`](Self::start), for another request of the client whose last one is over.
-    pub fn start_next(&mut self, request: http::request::Parts) {
-        self.finish();
-        self.response.start(self.pipeline.application().response_buffer_limit());
-        self.begin(request);
-    }
-
-    fn begin(&mut self, request: http::request::Parts) {
+    fn begin(&mut self) {
         self.released = false;
-        self.request.start(request);
         self.epoch = self.signal.begin();
         self.child_depth = 0;
         self.parents_depth = 0;

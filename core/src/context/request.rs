@@ -8,7 +8,7 @@ use http::header::{HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Uri, Version};
 
-use super::headers::{Headers, UnreadHeaders};
+use super::headers::{Headers, UnreadHead};
 use crate::contain::contained;
 use crate::{Error, ErrorKind, Result};
 
@@ -162,6 +162,14 @@ impl Request {
         self.arrived.clear();
     }
 
+    /// As [`start`](Self::start), where the last request is [finished](Self::finish).
+    pub(crate) fn start_unread(&mut self, head: UnreadHead) {
+        self.method = head.method;
+        self.url = head.url;
+        self.version = head.version;
+        self.headers.set_unread(head.headers);
+    }
+
     pub(super) fn adopt_head(
         &mut self,
         method: Method,
@@ -177,12 +185,6 @@ impl Request {
         self.headers.set(headers);
     }
 
-    /// The headers of a request that has just [started](super::Context::start), in place of those that it started with. For
-    /// hosts.
-    pub fn set_unread_headers(&mut self, unread: UnreadHeaders) {
-        self.headers.set_unread(unread);
-    }
-
     /// Lets go of what the client sent, keeping capacity.
     pub(crate) fn finish(&mut self) {
         self.headers.clear();
@@ -193,6 +195,7 @@ impl Request {
             self.entity.clear();
             self.arrived.clear();
         }
+        self.entity_ended = false;
         self.original_url = None;
         self.url = Uri::default();
     }

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use bivalve_core::{Connection, Context, Pipeline};
 use bivalve_tower::PipelineService;
-use http::request::Parts;
+use http::Request;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
@@ -18,6 +18,7 @@ use super::Timeouts;
 use super::host::{Carrier, ServerHost};
 use super::refusals::RefusalCounter;
 use crate::Limits;
+use crate::http1::heads::Taken;
 
 /// The pipeline, contexts of requests that are over, and bounds.
 pub(crate) struct Serving {
@@ -166,16 +167,29 @@ impl Serving {
     /// A context for a request that begins.
     pub(super) fn context(
         &self,
-        parts: Parts,
+        request: Taken,
         connection: &Arc<Connection>,
         carrier: &Arc<dyn Carrier>,
     ) -> Box<Context> {
         if let Some(mut cx) = self.pooled(carrier) {
-            cx.start(parts, Some(Arc::clone(connection)));
+            match request {
+                Taken::Unread(head) => cx.start_unread(head, Some(Arc::clone(connection))),
+                Taken::Read(parts) => cx.start(*parts, Some(Arc::clone(connection))),
+            }
             return cx;
         }
         let host = ServerHost::new(Arc::clone(carrier));
-        Context::new(&self.pipeline, Box::new(host), parts, Arc::clone(connection))
+        match request {
+            Taken::Unread(head) => {
+                let (nothing, ()) = Request::new(()).into_parts();
+                let mut cx = Context::new(&self.pipeline, Box::new(host), nothing, Arc::clone(connection));
+                cx.start_next_unread(head);
+                cx
+            }
+            Taken::Read(parts) => {
+                Context::new(&self.pipeline, Box::new(host), *parts, Arc::clone(connection))
+            }
+        }
     }
 
     fn pooled(&self, carrier: &Arc<dyn Carrier>) -> Option<Box<Context>> {

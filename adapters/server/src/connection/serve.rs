@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as Task, Poll};
 use std::time::Instant;
 
-use bivalve_core::{Connection, Context, Run, UnreadHeaders};
+use bivalve_core::{Connection, Context, Run};
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use tokio::sync::oneshot;
@@ -16,7 +16,7 @@ use super::pool::{Serving, Stopping};
 use super::watchdog::Watchdog;
 use super::wire::{self, After, Finished, Wire};
 use super::{Timeouts, http2, hyper};
-use crate::http1::head::Head;
+use crate::http1::heads::{Heads, Taken};
 use crate::http1::reject::Reject;
 use crate::limits::{DRAINED, LINGER, RESTLESS};
 use crate::transport::{Prefixed, Transport};
@@ -57,6 +57,7 @@ pub(crate) async fn serve<T: Transport>(transport: T, connection: Arc<Connection
             stopping: &mut stopping,
             head: None,
             last: None,
+            heads: Box::default(),
             cut: true,
         };
         let next = Box::pin(busy.requests()).await;
@@ -127,6 +128,7 @@ struct Busy<'a, 's, 'n, T: Transport> {
     head: Option<Instant>,
     /// Of the last request, for the next one, if that is here already.
     last: Option<Box<Context>>,
+    heads: Box<Heads>,
     /// Dropped in the middle, unless it says otherwise: by a panic, or because the server's time is over.
     cut: bool,
 }
@@ -152,12 +154,9 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
         let carrier: Arc<dyn Carrier> = Arc::clone(self.wire) as Arc<dyn Carrier>;
         let mut in_a_row = 0_u32;
         loop {
-            let next = lock(self.wire).next_head();
-            let (head, unread) = match next {
-                Ok(Some(wire::Next::Request(head, unread))) => {
-                    self.head = None;
-                    (head, unread)
-                }
+            let next = lock(self.wire).next_head(&mut self.heads);
+            match next {
+                Ok(Some(wire::Next::Request)) => self.head = None,
                 Ok(Some(wire::Next::Upgrade(head))) if self.flushed().await => return Next::Upgrade(head),
                 Ok(Some(wire::Next::Upgrade(_))) => return self.abort(),
                 Ok(Some(wire::Next::Http2(preface))) => return Next::Http2(preface),
@@ -177,7 +176,7 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
                     return self.close(true).await;
                 }
             };
-            let (after, unsent) = self.request(head, unread, &carrier).await;
+            let (after, unsent) = self.request(&carrier).await;
             match after {
                 After::Next => {}
                 After::Drain if self.drained().await => {}
@@ -205,25 +204,22 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
     }
 
     /// Runs one request through the pipeline. What follows it, and the octets of responses that have not left.
-    async fn request(
-        &mut self,
-        mut head: Head,
-        unread: Option<UnreadHeaders>,
-        carrier: &Arc<dyn Carrier>,
-    ) -> (After, u64) {
+    async fn request(&mut self, carrier: &Arc<dyn Carrier>) -> (After, u64) {
+        let refused = self.heads.refused();
+        let Some(request) = self.heads.take() else { return (After::Abort, 0) };
         let _underway = self.serving.begin();
-        let mut cx = match self.last.take() {
+        let cx = match self.last.take() {
             Some(mut cx) => {
-                cx.start_next(head.take_parts());
+                match request {
+                    Taken::Unread(head) => cx.start_next_unread(head),
+                    Taken::Read(parts) => cx.start_next(*parts),
+                }
                 cx
             }
-            None => self.serving.context(head.take_parts(), self.connection, carrier),
+            None => self.serving.context(request, self.connection, carrier),
         };
-        if let Some(unread) = unread {
-            cx.request_mut().set_unread_headers(unread);
-        }
         let disconnector = cx.disconnector();
-        let mut run = match head.refused {
+        let mut run = match refused {
             None => Run::new(cx),
             Some(reject) => Run::refused(cx, &reject.into()),
         };
@@ -270,8 +266,12 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
     /// Waits for more of a request, and meanwhile sends what is finished.
     async fn more(&mut self) -> Came {
         self.let_go();
-        let Self { wire, serving, watchdog, stopping, head, .. } = self;
+        let Self { wire, serving, watchdog, stopping, head, heads, .. } = self;
         let begun = lock(wire).has_begun();
+        if begun {
+            // It comes in pieces, and holds more already.
+            heads.forget();
+        }
         let now = Instant::now();
         let deadline = match begun {
             // Not from the last octet: who sends one now and then gets no more time than others.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context as Task, Poll, Waker, ready};
 use std::time::Instant;
 
-use bivalve_core::{Completion, CompletionStatus, EntityChunk, Outgoing, ResponseHead, UnreadHeaders};
+use bivalve_core::{Completion, CompletionStatus, EntityChunk, Outgoing, ResponseHead};
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap};
 use http::{HeaderValue, StatusCode};
@@ -19,7 +19,8 @@ use super::exchange::Exchange;
 use super::input::Input;
 use super::pace::Pace;
 use super::pool::Serving;
-use crate::http1::head::{self, Head};
+use crate::http1::head::Head;
+use crate::http1::heads::Heads;
 use crate::http1::length::BodyLength;
 use crate::http1::output::Output;
 use crate::http1::reject::Reject;
@@ -53,12 +54,9 @@ pub(super) struct Wire<T> {
 
 /// What a head asks for.
 #[derive(Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "taken apart at once; a box would be an allocation for each request"
-)]
 pub(super) enum Next {
-    Request(Head, Option<UnreadHeaders>),
+    /// It is the one that is served now.
+    Request,
     /// Another protocol; here is the head.
     Upgrade(Bytes),
     /// HTTP/2 from the first octet on; here are those that have been read.
@@ -109,26 +107,36 @@ impl<T: Transport> Wire<T> {
 
     /// The next request, if all of its head is here; it is then under way.
     /// One that asks for another protocol stays where it is: whoever speaks HTTP/1.1 up to the change reads it again.
-    pub(super) fn next_head(&mut self) -> Result<Option<Next>, Reject> {
-        if self.input.is_empty() {
-            return Ok(None);
+    pub(super) fn next_head(&mut self, heads: &mut Heads) -> Result<Option<Next>, Reject> {
+        let limits = &self.serving.limits;
+        if self.scanner.is_fresh()
+            && let Some((head, len)) = heads.again(self.input.octets(), limits)
+        {
+            self.input.skip(len);
+            self.begin(head);
+            return Ok(Some(Next::Request));
         }
-        let Scan::Complete { start, end } = self.scanner.scan(self.input.octets(), &self.serving.limits)?
-        else {
+        let Scan::Complete { start, end } = self.scanner.scan(self.input.octets(), limits)? else {
             self.input.gather();
             return Ok(None);
         };
         self.scanner = Scanner::default();
-        let octets = self.input.take(end).slice(start..);
+        self.input.skip(start);
+        let octets = self.input.take(end - start);
         if !T::ENCRYPTED && std::mem::take(&mut self.fresh) && start == 0 && octets[..] == *PREFACE {
             return Ok(Some(Next::Http2(octets)));
         }
-        let head = head::parse(&octets, &self.serving.limits)?;
+        let head = heads.read(octets, limits)?;
         if head.upgrade && head.length == BodyLength::Exact(0) {
-            return Ok(Some(Next::Upgrade(octets)));
+            return Ok(heads.take_octets().map(Next::Upgrade));
         }
+        self.begin(head);
+        Ok(Some(Next::Request))
+    }
+
+    fn begin(&mut self, head: &Head) {
         self.exchange = Exchange {
-            asked: Some(Asked::of(&head)),
+            asked: Some(Asked::of(head)),
             body: Body::of(head.length),
             owes_continue: head.expects_continue && head.length != BodyLength::Exact(0),
             ..Exchange::default()
@@ -138,8 +146,6 @@ impl<T: Transport> Wire<T> {
         if !self.sent.is_waiting() {
             self.sent = Pace::default();
         }
-        let unread = head.is_as_it_came().then(|| head::unread(octets));
-        Ok(Some(Next::Request(head, unread)))
     }
 
     /// Whether a part of a head has come.

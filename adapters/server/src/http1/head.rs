@@ -18,7 +18,7 @@ use crate::Limits;
 #[derive(Debug)]
 pub(crate) struct Head {
     pub(crate) method: Method,
-    uri: Uri,
+    pub(crate) uri: Uri,
     pub(crate) version: Version,
     /// Where they are not as they came; otherwise [`unread`] makes them. Seldom, so that a head is small.
     headers: Option<Box<HeaderMap>>,

@@ -4,6 +4,7 @@ pub(crate) mod arena;
 pub(crate) mod chunked;
 pub(crate) mod date;
 pub(crate) mod head;
+pub(crate) mod heads;
 pub(crate) mod length;
 pub(crate) mod octets;
 pub(crate) mod output;

@@ -32,6 +32,11 @@ pub(crate) enum Scan {
 }
 
 impl Scanner {
+    /// Whether nothing was looked at yet.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.at == 0
+    }
+
     /// Goes on with the search. `bytes` is all that has come since the request began, the earlier pieces included.
     ///
     /// Refuses as early as it can: a line without CR, a request line that is none, too many bytes or lines.
