@@ -12,10 +12,12 @@ use super::reference::{self, Seen};
 use crate::Limits;
 use crate::connection::{Serving, Timeouts, serve};
 
-/// The first three octets say how the others come.
+/// The first three octets say how the others come, and whether they come again.
 pub fn connection(data: &[u8]) {
     let Some(([choice, seed @ ..], octets)) = data.split_first_chunk::<3>() else { return };
     let limits = super::limits(*choice);
+    // Many clients say the same again, which is not read again.
+    let octets = &octets.repeat(if seed[1] & 0x80 == 0 { 1 } else { 3 });
     let whole = run(&Ways::ONE_PIECE, octets, &limits);
     let expected = reference::connection(octets, &limits);
     assert_eq!(whole.seen, expected.seen, "another reader finds other requests");

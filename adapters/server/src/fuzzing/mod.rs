@@ -23,6 +23,7 @@ use crate::Limits;
 use crate::connection::check_http2;
 use crate::http1::chunked::{Chunked, Decoded};
 use crate::http1::head::{self, Head};
+use crate::http1::heads::Heads;
 use crate::http1::length::{self, BodyLength};
 use crate::http1::said::Said;
 use crate::http1::scan::{Scan, Scanner};
@@ -81,7 +82,18 @@ pub fn head(data: &[u8]) {
     assert_eq!(whole.map_err(|_| ()), pieces.map_err(|_| ()), "how a head is cut changes where it ends");
     let Ok(Scan::Complete { start, end }) = whole else { return };
     assert!(start < end && end <= wire.len() && end - start <= limits.head_bytes());
-    let Some((read, parts)) = parse(&Bytes::copy_from_slice(&wire[start..end]), &limits) else { return };
+    let octets = Bytes::copy_from_slice(&wire[start..end]);
+    let Some((read, parts)) = parse(&octets, &limits) else { return };
+    let mut heads = Heads::default();
+    assert!(heads.read(octets, &limits).is_ok(), "it was read before");
+    if let Some((again, len)) = heads.again(&wire[start..], &limits) {
+        let framing = |head: &Head| (head.length, head.persistent, head.expects_continue, head.upgrade);
+        assert_eq!(
+            (framing(again), len),
+            (framing(&read), end - start),
+            "it says another thing the second time"
+        );
+    }
     assert!(parts.headers.len() <= limits.headers() + 1, "more fields than the limit, and the Host");
     let mut plain = Vec::new();
     let version = if parts.version == Version::HTTP_10 { "1.0" } else { "1.1" };

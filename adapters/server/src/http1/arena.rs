@@ -1,7 +1,6 @@
 //! Memory for heads and responses, shared by all connections of a thread: an idle connection owns none.
 
 use std::cell::RefCell;
-use std::thread::LocalKey;
 
 use bytes::{Bytes, BytesMut};
 
@@ -12,6 +11,8 @@ const SIZE: usize = 64 * 1024;
 const HEADS_SIZE: usize = 16 * 1024;
 /// What must be left of a piece to be worth having.
 const ENOUGH: usize = 4096;
+/// A larger piece is let go.
+const MOST: usize = 2 * SIZE;
 
 thread_local! {
     static HEADS: RefCell<BytesMut> = RefCell::new(BytesMut::new());
@@ -20,38 +21,37 @@ thread_local! {
 
 /// A copy of what was received, to be kept as long as anybody wants.
 pub(crate) fn copy(received: &[u8]) -> Bytes {
-    let mut memory = take_from(&HEADS, HEADS_SIZE, received.len());
-    memory.extend_from_slice(received);
-    let copy = memory.split().freeze();
-    give_back_to(&HEADS, memory);
-    copy
+    HEADS.with_borrow_mut(|memory| {
+        reserve(memory, HEADS_SIZE, received.len());
+        memory.extend_from_slice(received);
+        let copy = memory.split().freeze();
+        if memory.capacity() > MOST {
+            *memory = BytesMut::new();
+        }
+        copy
+    })
 }
 
 /// Memory to write responses to, empty.
 pub(crate) fn take() -> BytesMut {
-    take_from(&RESPONSES, SIZE, ENOUGH)
+    let mut memory = RESPONSES.take();
+    memory.clear();
+    reserve(&mut memory, SIZE, ENOUGH);
+    memory
 }
 
 /// What is left of it, for the next response.
 pub(crate) fn give_back(memory: BytesMut) {
-    give_back_to(&RESPONSES, memory);
+    RESPONSES.with_borrow_mut(|arena| {
+        if arena.capacity() < memory.capacity() && memory.capacity() <= MOST {
+            *arena = memory;
+        }
+    });
 }
 
-fn take_from(arena: &'static LocalKey<RefCell<BytesMut>>, size: usize, enough: usize) -> BytesMut {
-    let mut memory = arena.with(|arena| std::mem::take(&mut *arena.borrow_mut()));
-    memory.clear();
+fn reserve(memory: &mut BytesMut, size: usize, enough: usize) {
     if memory.capacity() < enough {
         // The old piece serves again, if all that was cut from it is gone.
         memory.reserve(size.max(enough));
     }
-    memory
-}
-
-fn give_back_to(arena: &'static LocalKey<RefCell<BytesMut>>, memory: BytesMut) {
-    arena.with(|arena| {
-        let mut arena = arena.borrow_mut();
-        if arena.capacity() < memory.capacity() && memory.capacity() <= 2 * SIZE {
-            *arena = memory;
-        }
-    });
 }

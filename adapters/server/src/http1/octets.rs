@@ -10,6 +10,11 @@ pub(crate) const fn is_path(byte: u8) -> bool {
     TABLE[byte as usize] & PATH != 0
 }
 
+/// As [`is_path`], without the `%` that begins an escape.
+pub(crate) const fn is_plain_path(byte: u8) -> bool {
+    TABLE[byte as usize] & PLAIN_PATH != 0
+}
+
 /// RFC 3986 section 3.4: a query, and what browsers leave bare in it: `[`, `]`, `|`, `\`, `^`, `{`, `}`.
 pub(crate) const fn is_query(byte: u8) -> bool {
     TABLE[byte as usize] & QUERY != 0
@@ -18,6 +23,11 @@ pub(crate) const fn is_query(byte: u8) -> bool {
 /// RFC 3986 section 3.2.2: a registered name; without the comma, which would be two Host fields joined by a proxy.
 pub(crate) const fn is_name(byte: u8) -> bool {
     TABLE[byte as usize] & NAME != 0
+}
+
+/// As [`is_name`], without the `%` that begins an escape.
+pub(crate) const fn is_plain_name(byte: u8) -> bool {
+    TABLE[byte as usize] & PLAIN_NAME != 0
 }
 
 /// RFC 9110 section 5.5: the value of a field, obs-text included.
@@ -29,6 +39,8 @@ const TOKEN: u8 = 1;
 const PATH: u8 = 2;
 const QUERY: u8 = 4;
 const NAME: u8 = 8;
+const PLAIN_PATH: u8 = 16;
+const PLAIN_NAME: u8 = 32;
 
 const TABLE: [u8; 256] = {
     let mut table = [0; 256];
@@ -58,6 +70,10 @@ const TABLE: [u8; 256] = {
         if unreserved || (sub_delim && octet != b',') || octet == b'%' {
             table[byte] |= NAME;
         }
+        if octet != b'%' {
+            table[byte] |= if table[byte] & PATH != 0 { PLAIN_PATH } else { 0 };
+            table[byte] |= if table[byte] & NAME != 0 { PLAIN_NAME } else { 0 };
+        }
         byte += 1;
     }
     table
@@ -75,8 +91,10 @@ mod tests {
     fn classes_are_those_of_the_rfcs() {
         assert_eq!(all(is_token), "!#$%&'*+-.^_`|~");
         assert_eq!(all(is_path), "!$%&'()*+,-./:;=@[]_|~");
+        assert_eq!(all(is_plain_path), "!$&'()*+,-./:;=@[]_|~");
         assert_eq!(all(is_query), "!$%&'()*+,-./:;=?@[\\]^_{|}~");
         assert_eq!(all(is_name), "!$%&'()*+-.;=_~");
+        assert_eq!(all(is_plain_name), "!$&'()*+-.;=_~");
         assert!(!is_value(b'\r') && !is_value(0) && !is_value(0x7f) && is_value(0xff));
     }
 }

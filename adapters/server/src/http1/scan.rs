@@ -41,7 +41,7 @@ impl Scanner {
     ///
     /// Refuses as early as it can: a line without CR, a request line that is none, too many bytes or lines.
     pub(crate) fn scan(&mut self, bytes: &[u8], limits: &Limits) -> Result<Scan, Reject> {
-        while let Some(found) = bytes.get(self.at..).and_then(|rest| memchr(b'\n', rest)) {
+        while let Some(found) = bytes.get(self.at..).and_then(line_feed) {
             let newline = self.at + found;
             // As if the octets had come one by one: no method is refused before too many octets, and what is beyond the
             // limit is not looked at.
@@ -97,6 +97,29 @@ impl Scanner {
     }
 }
 
+/// Where the first one is. Most lines are short, and a call of `memchr` costs as much as looking at one of these.
+fn line_feed(bytes: &[u8]) -> Option<usize> {
+    let (near, far) = bytes.split_at(bytes.len().min(NEAR));
+    let (words, rest) = near.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let differences = u64::from_le_bytes(*word) ^ LINE_FEEDS;
+        // The high bit of each octet that differs; nothing is carried from one to the next.
+        let others = ((differences & LOW_BITS) + LOW_BITS) | differences | LOW_BITS;
+        if others != u64::MAX {
+            return Some(8 * index + (!others).trailing_zeros() as usize / 8);
+        }
+    }
+    match rest.iter().position(|byte| *byte == b'\n') {
+        Some(at) => Some(8 * words.len() + at),
+        None => memchr(b'\n', far).map(|at| near.len() + at),
+    }
+}
+
+/// Octets that are looked at here.
+const NEAR: usize = 64;
+const LINE_FEEDS: u64 = u64::from_le_bytes([b'\n'; 8]);
+const LOW_BITS: u64 = u64::from_le_bytes([0x7f; 8]);
+
 pub(crate) const URI_TOO_LONG: Reject =
     Reject::new(StatusCode::URI_TOO_LONG, "the request line is longer than the limit of the head");
 const HEAD_TOO_LARGE: Reject =
@@ -125,6 +148,23 @@ mod tests {
         let head = b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\nbody\n";
         for pieces in 1..=head.len() {
             assert_eq!(scan_in(pieces, head), Ok(Scan::Complete { start: 2, end: 29 }), "{pieces}");
+        }
+    }
+
+    #[test]
+    fn line_feeds_are_found_wherever_they_are() {
+        for other in (0..=u8::MAX).filter(|octet| *octet != b'\n') {
+            let mut line = [other; 2 * NEAR + 3];
+            for len in 0..line.len() {
+                assert_eq!(line_feed(&line[..len]), None, "{other} {len}");
+            }
+            for at in (0..line.len()).rev() {
+                // The first one counts: they are added from the end.
+                line[at] = b'\n';
+                assert_eq!(line_feed(&line), Some(at), "{other}");
+                assert_eq!(line_feed(&line[..=at]), Some(at), "{other}");
+                assert_eq!(line_feed(&line[..at]), None, "{other}");
+            }
         }
     }
 

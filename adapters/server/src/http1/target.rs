@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode, Uri};
 
-use super::octets::{is_name, is_path, is_query};
+use super::octets::{is_name, is_path, is_plain_name, is_plain_path, is_query};
 use super::reject::Reject;
 use crate::Limits;
 
@@ -61,7 +61,9 @@ pub(crate) fn parse(target: &Bytes, method: &Method, limits: &Limits) -> Result<
 }
 
 fn origin(target: &Bytes, limits: &Limits) -> Result<(Uri, Option<Reject>), Reject> {
-    let end = target.iter().position(|byte| *byte == b'?').unwrap_or(target.len());
+    // Most paths have no escape, and are looked at once.
+    let plain = target.iter().position(|byte| !is_plain_path(*byte)).unwrap_or(target.len());
+    let end = target[plain..].iter().position(|byte| *byte == b'?').map_or(target.len(), |at| plain + at);
     let (path, query) = target.split_at(end);
     let refused = if path.len() > limits.url_bytes() {
         Some(PATH_TOO_LONG)
@@ -71,13 +73,17 @@ fn origin(target: &Bytes, limits: &Limits) -> Result<(Uri, Option<Reject>), Reje
     } else {
         None
     };
-    if !path.iter().all(|byte| is_path(*byte)) || !query.iter().all(|byte| is_query(*byte)) {
+    if !path[plain..].iter().all(|byte| is_path(*byte)) || !query.iter().all(|byte| is_query(*byte)) {
         return Err(Reject::bad("the target has an octet that no URL has (RFC 3986 sections 3.3, 3.4)"));
     }
-    if !escapes_are_sound(path) {
+    if !escapes_are_sound(&path[plain..]) {
         return Err(Reject::bad(
             "the path has a % without two hexadecimal digits, or %00 (RFC 3986 section 2.1)",
         ));
+    }
+    if target.len() == 1 {
+        // The slash needs no memory.
+        return Ok((Uri::default(), refused));
     }
     let target = PathAndQuery::from_maybe_shared(target.clone());
     target.map(|target| (target.into(), refused)).map_err(|_| Reject::bad("the target is no URL (RFC 3986)"))
@@ -107,16 +113,24 @@ fn strip_scheme(target: &Bytes) -> Option<Bytes> {
 /// Whether it is a host that can be asked, and perhaps a port: RFC 9110 section 7.2. An empty one is not, and neither is
 /// one with a user in front of it.
 pub(crate) fn is_host(value: &[u8]) -> bool {
+    // Most hosts have no escape, and are looked at once.
+    let plain = value.iter().position(|byte| !is_plain_name(*byte)).unwrap_or(value.len());
     let (host, port) = match value.first() {
         Some(b'[') => match value.iter().position(|byte| *byte == b']') {
             Some(end) => value.split_at(end + 1),
             None => return false,
         },
-        _ => value.split_at(value.iter().position(|byte| *byte == b':').unwrap_or(value.len())),
+        _ => {
+            let colon = value[plain..].iter().position(|byte| *byte == b':');
+            value.split_at(colon.map_or(value.len(), |at| plain + at))
+        }
     };
     let host_fits = match host.strip_prefix(b"[").and_then(|host| host.strip_suffix(b"]")) {
         Some(literal) => std::str::from_utf8(literal).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok()),
-        None => !host.is_empty() && host.iter().all(|byte| is_name(*byte)) && escapes_are_sound(host),
+        None => {
+            let rest = &host[plain..];
+            !host.is_empty() && rest.iter().all(|byte| is_name(*byte)) && escapes_are_sound(rest)
+        }
     };
     let port_fits = match port.split_first() {
         None => true,
@@ -171,9 +185,21 @@ mod tests {
 
     #[test]
     fn targets_that_are_read_in_two_ways_are_refused() {
-        for target in
-            ["/a#b", "/a\\b", "/%", "/%4", "/%zz", "/a%00", "/<", "/\"", "/\u{e9}", "/?\u{e9}", "/?a#b"]
-        {
+        for target in [
+            "/a#b",
+            "/a\\b",
+            "/a%41#b",
+            "/a%41%4?b",
+            "/%",
+            "/%4",
+            "/%zz",
+            "/a%00",
+            "/<",
+            "/\"",
+            "/\u{e9}",
+            "/?\u{e9}",
+            "/?a#b",
+        ] {
             assert_eq!(read(&Method::GET, target), Err(400), "{target}");
         }
     }
@@ -197,12 +223,12 @@ mod tests {
 
     #[test]
     fn hosts_are_names_addresses_and_ports() {
-        for host in ["a", "a.b:80", "a:", "127.0.0.1:65535", "[::1]:80", "a_b", "%41"] {
+        for host in ["a", "a.b:80", "a:", "127.0.0.1:65535", "[::1]:80", "a_b", "%41", "a%41b:80"] {
             assert!(is_host(host.as_bytes()), "{host}");
         }
         for host in [
             "", ":80", "a b", "a:b", "a:65536", "[::1", "[::1]x", "[v1.a]", "u@a", "a,b", "a/b", "%4",
-            "a:80:80",
+            "a:80:80", "a%4", "a%00", "a%41,b", "a%", "[", "[]",
         ] {
             assert!(!is_host(host.as_bytes()), "{host}");
         }
