@@ -153,6 +153,11 @@ pub(crate) const CHUNK_OVERHEAD_PER_BYTE: u64 = 8;
 /// Octets that are received while nobody reads them: enough for a few requests that wait for their turn.
 pub(crate) const READ_AHEAD: usize = 16 * 1024;
 
+/// Connections of a thread that receive a large body into buffers of 256 KiB, one at a time each.
+pub(crate) const LARGE_PLACES: usize = 64;
+/// Such buffers that are lent to who reads a body.
+pub(crate) const LARGE_LENT: usize = 64;
+
 /// Octets of a body that nobody has read which are read and thrown away, to keep the connection.
 pub(crate) const DRAINED: u64 = 64 * 1024;
 

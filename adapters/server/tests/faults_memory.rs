@@ -19,6 +19,9 @@ const CONNECTIONS: usize = 10_000;
 const HEAD: usize = 8 * 1024;
 const BODY: usize = 12 * 1024;
 
+/// A thread has 64 large buffers that wait for clients, of 256 KiB, and as many that somebody reads: a share of them.
+const LARGE: usize = 2 * 64 * 256 * 1024 / CONNECTIONS;
+
 /// Says how long the body was.
 struct Counts;
 
@@ -109,4 +112,15 @@ fn ten_thousand_slow_heads_cost_little_and_the_others_are_served() {
 fn ten_thousand_slow_bodies_cost_little_and_the_others_are_served() {
     let begins = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 20\r\n\r\n0123456789";
     bounded(begins, b"0123456789", "20 octets", BODY);
+}
+
+#[test]
+fn ten_thousand_large_bodies_that_stop_in_the_middle_cost_as_little() {
+    // Each of them flows until it waits for the client in the middle, where the next buffer would be a large one.
+    let (came, rest) = (160 << 10, 96 << 10);
+    let mut begins =
+        format!("POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", came + rest)
+            .into_bytes();
+    begins.resize(begins.len() + came, b'x');
+    bounded(&begins, &vec![b'x'; rest], &format!("{} octets", came + rest), BODY + LARGE);
 }

@@ -44,6 +44,15 @@ impl Body {
         matches!(self, Self::Read)
     }
 
+    /// Octets that are still to come, as far as that is known. One without a length goes on as it has begun.
+    pub(super) fn expected(&self) -> u64 {
+        match self {
+            Self::Broken | Self::Read => 0,
+            Self::Chunked(chunked) => chunked.octets(),
+            Self::Exact(left) => *left,
+        }
+    }
+
     /// Whether what is left could be read and thrown away, to keep the connection.
     pub(super) fn is_short(&self) -> bool {
         match self {

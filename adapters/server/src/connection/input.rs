@@ -3,6 +3,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::http1::arena;
+use crate::limits::READ_AHEAD;
 use crate::transport::Piece;
 
 /// Octets in order: in the piece that they came in, or gathered where a head came in several.
@@ -28,20 +29,21 @@ impl Input {
         if self.is_empty() {
             self.piece = Some(piece);
         } else {
-            self.gather();
+            self.gather_all();
             self.gathered.extend_from_slice(&piece);
         }
     }
 
-    /// Gives a leased buffer back: who waits for more must not keep it from others.
+    /// Gives a buffer back that others need, or that holds little: who waits for more must not keep it.
     pub(super) fn gather(&mut self) {
-        if let Some(piece) = self.piece.take() {
-            self.gathered.extend_from_slice(&piece);
+        match &self.piece {
+            Some(Piece::Kept(bytes)) if bytes.len() >= READ_AHEAD => {}
+            _ => self.gather_all(),
         }
     }
 
-    /// The first octets, for as long as anybody wants.
-    pub(super) fn take(&mut self, octets: usize) -> Bytes {
+    /// The first octets, for as long as anybody wants: a head, or something short.
+    pub(super) fn copy(&mut self, octets: usize) -> Bytes {
         let taken = match &mut self.piece {
             Some(piece) => {
                 let taken = arena::copy(&piece[..octets]);
@@ -49,6 +51,16 @@ impl Input {
                 taken
             }
             None => self.gathered.split_to(octets).freeze(),
+        };
+        self.settle();
+        taken
+    }
+
+    /// The first octets of a body, for as long as anybody wants. Many are not copied where they need not be.
+    pub(super) fn take(&mut self, octets: usize) -> Bytes {
+        let taken = match &mut self.piece {
+            Some(Piece::Kept(bytes)) if octets >= WORTH_LENDING => bytes.split_to(octets),
+            _ => return self.copy(octets),
         };
         self.settle();
         taken
@@ -63,6 +75,12 @@ impl Input {
         self.settle();
     }
 
+    fn gather_all(&mut self) {
+        if let Some(piece) = self.piece.take() {
+            self.gathered.extend_from_slice(&piece);
+        }
+    }
+
     fn settle(&mut self) {
         if self.is_empty() {
             self.piece = None;
@@ -70,3 +88,6 @@ impl Input {
         }
     }
 }
+
+/// Fewer octets than these are copied: they would keep a large buffer.
+const WORTH_LENDING: usize = 4096;

@@ -64,7 +64,7 @@ pub(crate) async fn serve<T: Transport>(transport: T, connection: Arc<Connection
         drop(busy);
         match next {
             Next::Closed => return,
-            Next::Idle => {}
+            Next::Idle => lock(&wire).rest(),
             Next::Upgrade(head) => {
                 let handed = Box::pin(hand_over(head, wire, serving.timeouts)).await;
                 let Some((stream, closed)) = handed else { return };

@@ -32,7 +32,7 @@ impl Transport for Taker {
         self.asks -= 1;
         let mut buffer = self.leases.take();
         buffer.extend_from_slice(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-        Poll::Ready(Some(Ok(self.leases.lease(buffer))))
+        Poll::Ready(Some(Ok(self.leases.lease(buffer).into())))
     }
 
     fn start_send(&mut self, _chunks: Vec<EntityChunk>) {}

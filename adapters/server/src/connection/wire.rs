@@ -4,6 +4,8 @@
 //! [host](super::host) of the request, while it reads or sends. Both run in that one task, so the lock around it is
 //! never waited for.
 
+mod reading;
+
 use std::io;
 use std::sync::Arc;
 use std::task::{Context as Task, Poll, Waker, ready};
@@ -14,7 +16,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap};
 use http::{HeaderValue, StatusCode};
 
-use super::body::{Body, Part};
+use super::body::Body;
 use super::exchange::Exchange;
 use super::input::Input;
 use super::pace::Pace;
@@ -122,7 +124,7 @@ impl<T: Transport> Wire<T> {
         };
         self.scanner = Scanner::default();
         self.input.skip(start);
-        let octets = self.input.take(end - start);
+        let octets = self.input.copy(end - start);
         if !T::ENCRYPTED && std::mem::take(&mut self.fresh) && start == 0 && octets[..] == *PREFACE {
             return Ok(Some(Next::Http2(octets)));
         }
@@ -146,6 +148,11 @@ impl<T: Transport> Wire<T> {
         if !self.sent.is_waiting() {
             self.sent = Pace::default();
         }
+    }
+
+    /// No request has come for a while.
+    pub(super) fn rest(&mut self) {
+        self.transport.rest();
     }
 
     /// Whether a part of a head has come.
@@ -303,53 +310,6 @@ impl<T: Transport> Wire<T> {
         self.exchange.reset = true;
     }
 
-    pub(super) fn start_read(&mut self) {
-        self.exchange.reading = true;
-    }
-
-    /// The next part of the request's body; empty behind its end.
-    pub(super) fn poll_read(
-        &mut self,
-        max: usize,
-        task: &mut Task<'_>,
-    ) -> Poll<Result<Bytes, CompletionStatus>> {
-        let read = ready!(self.poll_body(max, task));
-        self.exchange.reading = false;
-        Poll::Ready(read)
-    }
-
-    fn poll_body(&mut self, max: usize, task: &mut Task<'_>) -> Poll<Result<Bytes, CompletionStatus>> {
-        loop {
-            match self.exchange.body.read(&mut self.input, max, &self.serving.limits) {
-                Ok(Part::Data(data)) => {
-                    // It comes without the word.
-                    self.exchange.owes_continue = false;
-                    return Poll::Ready(Ok(data));
-                }
-                Ok(Part::End) => return Poll::Ready(Ok(Bytes::new())),
-                Ok(Part::More) => {}
-                Err(reject) => {
-                    self.exchange.reject.get_or_insert(reject);
-                    return Poll::Ready(Err(CompletionStatus::CONNECTION_ABORTED));
-                }
-            }
-            if std::mem::take(&mut self.exchange.owes_continue) && self.exchange.encoder.is_none() {
-                self.output.text().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
-            }
-            // Not waited for: a client may take nothing before it has sent all.
-            self.push_out(task);
-            if !self.has_failed() && self.poll_more(task).is_pending() {
-                self.received.wait();
-                return Poll::Pending;
-            }
-            if self.ended || self.has_failed() {
-                self.exchange.body = Body::Broken;
-                self.exchange.reject.get_or_insert(CUT_OFF);
-                return Poll::Ready(Err(CompletionStatus::CONNECTION_ABORTED));
-            }
-        }
-    }
-
     /// A part of the response. What came of it, where nothing is waited for: the last one leaves with what comes next.
     pub(super) fn start_send(&mut self, part: Outgoing<'_>) -> Option<Completion> {
         self.encode(part);
@@ -421,6 +381,7 @@ impl<T: Transport> Wire<T> {
 
     /// What follows, now that the pipeline is done with the request.
     pub(super) fn finish(&mut self) -> Finished {
+        self.transport.expect(0);
         let Exchange { encoder, body, ended, reset, .. } = &self.exchange;
         let after = match encoder {
             Some(encoder) if *ended && !*reset && !self.has_failed() => {
@@ -453,7 +414,7 @@ impl<T: Transport> Wire<T> {
     fn start(&mut self) {
         if !self.output.is_empty() {
             let all = self.output.len();
-            let piece = self.output.take(PIECE);
+            let piece = self.output.take(if self.output.has_file() { FILE_PIECE } else { PIECE });
             self.sending = Some(all - self.output.len());
             self.transport.start_send(piece);
         }
@@ -487,10 +448,10 @@ fn note(error: &io::Error) {
     tracing::debug!(target: "bivalve::server", %error, "the connection has failed");
 }
 
-const CUT_OFF: Reject = Reject::bad("the body ends before its length (RFC 9112 section 8)");
-
 /// Octets that are sent at once: how much of them the client has taken is seen at their end only.
-const PIECE: u64 = 128 * 1024;
+const PIECE: u64 = 256 * 1024;
+/// The same, where a file is among them: so much of one is sent without a copy.
+const FILE_PIECE: u64 = 128 * 1024;
 
 /// Pieces that are thrown away before others get a turn.
 const DISCARDED: u32 = 16;

@@ -98,7 +98,7 @@ impl<const EAGER: bool> Transport for Memory<EAGER> {
             state.here -= 1;
             let mut buffer = self.leases.take();
             buffer.extend_from_slice(&piece);
-            return Poll::Ready(Some(Ok(self.leases.lease(buffer))));
+            return Poll::Ready(Some(Ok(self.leases.lease(buffer).into())));
         }
         if state.finished {
             return Poll::Ready(None);

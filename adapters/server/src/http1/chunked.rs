@@ -65,6 +65,11 @@ pub(crate) enum Decoded {
 }
 
 impl Chunked {
+    /// Bytes of body so far.
+    pub(crate) fn octets(&self) -> u64 {
+        self.body
+    }
+
     /// The trailers, once the end was read; those that may not stand in a trailer section are left out.
     pub(crate) fn trailers(&mut self) -> Result<HeaderMap, Reject> {
         trailers::parse(&std::mem::take(&mut self.trailers))

@@ -41,6 +41,11 @@ impl Output {
         self.text.is_empty() && self.chunks.is_empty()
     }
 
+    /// Whether a file is among them.
+    pub(crate) fn has_file(&self) -> bool {
+        self.chunks.iter().any(|chunk| !matches!(chunk, EntityChunk::Bytes(_)))
+    }
+
     /// Bytes of all that is here.
     pub(crate) fn len(&self) -> u64 {
         self.chunked + self.text.len() as u64

@@ -25,6 +25,8 @@ fn limits() -> Vec<(&'static str, String)> {
         ("CHUNK_OVERHEAD", bytes(CHUNK_OVERHEAD)),
         ("CHUNK_OVERHEAD_PER_BYTE", bytes(CHUNK_OVERHEAD_PER_BYTE)),
         ("READ_AHEAD", bytes(READ_AHEAD as u64)),
+        ("LARGE_PLACES", grouped(LARGE_PLACES as u64)),
+        ("LARGE_LENT", grouped(LARGE_LENT as u64)),
         ("DRAINED", bytes(DRAINED)),
         ("Server::connections", grouped(CONNECTIONS as u64)),
         ("Server::connections_per_address", grouped(CONNECTIONS_PER_ADDRESS as u64)),

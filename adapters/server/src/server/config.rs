@@ -97,7 +97,7 @@ impl Server {
 
     /// How long a client may be waited for while a body is read from it or a response sent to it. Waiting spends this time,
     /// bytes earn it back ([`minimum_rate`](Self::minimum_rate)), but never more than was spent. Then the connection is reset,
-    /// and one that speaks another protocol by then ends with an error. What is sent goes out in pieces of 128 KiB, and how
+    /// and one that speaks another protocol by then ends with an error. What is sent goes out in pieces of 256 KiB at most, and how
     /// much of one the client has taken is not seen: each piece may take the time that it earns. Default: 30 seconds;
     /// a year at most.
     pub fn stall_timeout(mut self, timeout: Duration) -> Self {

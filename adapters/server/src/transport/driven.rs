@@ -8,22 +8,20 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use bivalve_core::{
-    CompletionStatus, Driver, DriverExt, EntityChunk, Lease, Multishot, OwnedHandle, Resource, Started,
-};
+use bivalve_core::{CompletionStatus, Driver, DriverExt, EntityChunk, OwnedHandle, Resource, Started};
 
+use super::receiving::Receiving;
 use super::{BoxStream, Piece, Transport};
 
 /// A stream that a driver carries.
 #[derive(Debug)]
 pub(crate) struct Driven {
     // Before the handle: they end before it is closed.
-    receiving: Multishot<Lease>,
+    receiving: Receiving,
     sending: Option<Started<Vec<EntityChunk>>>,
     shutting_down: Option<Started<()>>,
     shut_down: bool,
     handle: OwnedHandle,
-    ended: bool,
 }
 
 impl Driven {
@@ -31,12 +29,11 @@ impl Driven {
     pub(crate) fn new(driver: &Arc<dyn Driver>, stream: impl Into<Resource>) -> io::Result<Self> {
         let handle = driver.attach(stream)?;
         Ok(Self {
-            receiving: driver.receive_many(&handle),
+            receiving: Receiving::new(&handle),
             sending: None,
             shutting_down: None,
             shut_down: false,
             handle,
-            ended: false,
         })
     }
 }
@@ -45,13 +42,16 @@ impl Transport for Driven {
     const EAGER: bool = true;
     const ENCRYPTED: bool = false;
 
+    fn expect(&mut self, octets: u64) {
+        self.receiving.expect(octets);
+    }
+
+    fn rest(&mut self) {
+        self.receiving.rest();
+    }
+
     fn poll_receive(&mut self, task: &mut Task<'_>) -> Poll<Option<io::Result<Piece>>> {
-        if self.ended {
-            return Poll::Ready(None);
-        }
-        let item = ready!(self.receiving.poll_next(task));
-        self.ended = !matches!(item, Some(Ok(_)));
-        Poll::Ready(item)
+        self.receiving.poll(&self.handle, task)
     }
 
     fn start_send(&mut self, chunks: Vec<EntityChunk>) {
@@ -88,11 +88,7 @@ impl Transport for Driven {
     }
 
     fn poll_quiet(&mut self, rest: &mut BytesMut, task: &mut Task<'_>) -> Poll<()> {
-        self.receiving.cancel();
-        // An item behind the cancellation is what came before it, or the word that there is no more.
-        while let Some(item) = ready!(self.receiving.poll_next(task)) {
-            item.into_iter().for_each(|lease| rest.extend_from_slice(&lease));
-        }
+        ready!(self.receiving.poll_stop(rest, task));
         ready!(self.poll_send(task));
         Poll::Ready(())
     }

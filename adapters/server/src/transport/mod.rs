@@ -1,18 +1,22 @@
 //! What carries a connection's octets.
 
 mod driven;
+mod large;
+mod piece;
 mod prefixed;
+mod receiving;
 mod socket;
 mod streamed;
 
 use std::io;
 use std::task::{Context as Task, Poll};
 
-use bivalve_core::{CompletionStatus, EntityChunk, Lease};
+use bivalve_core::{CompletionStatus, EntityChunk};
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(crate) use self::driven::Driven;
+pub(crate) use self::piece::Piece;
 pub(crate) use self::prefixed::Prefixed;
 pub(crate) use self::socket::Socket;
 pub(crate) use self::streamed::{Abort, Streamed};
@@ -25,6 +29,13 @@ pub(crate) trait Transport: Send + 'static {
 
     /// Whether the client said before what it speaks: by ALPN (RFC 9113 section 3.2), and not by beginning to.
     const ENCRYPTED: bool;
+
+    /// So many octets of a body are still to come, as far as that is known: whether larger buffers are worth it.
+    fn expect(&mut self, _octets: u64) {}
+
+    /// No request has come for a while: memory that waits for one is given back at the next
+    /// [`poll_receive`](Self::poll_receive).
+    fn rest(&mut self) {}
 
     /// The next octets. `None`: the client has finished; asked again, it says so again.
     fn poll_receive(&mut self, task: &mut Task<'_>) -> Poll<Option<io::Result<Piece>>>;
@@ -56,6 +67,3 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 pub(crate) type BoxStream = Box<dyn Stream>;
-
-/// Octets that were received.
-pub(crate) type Piece = Lease;

@@ -65,7 +65,7 @@ impl<S: Abort> Transport for Streamed<S> {
         let mut buffer = self.leases.take();
         let read = pin!(self.stream.read_buf(&mut buffer)).poll(task);
         match read {
-            Poll::Ready(Ok(octets)) if octets > 0 => Poll::Ready(Some(Ok(self.leases.lease(buffer)))),
+            Poll::Ready(Ok(octets)) if octets > 0 => Poll::Ready(Some(Ok(self.leases.lease(buffer).into()))),
             Poll::Ready(end) => {
                 self.leases.put_back(buffer);
                 self.ended = true;
