@@ -42,7 +42,7 @@ fn pipeline() -> Arc<Pipeline> {
 
 /// So many octets, each of which tells its place.
 fn octets(len: usize) -> Vec<u8> {
-    (0..len as u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
+    (0_u32..).take(len).map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect()
 }
 
 /// Sends on a thread of its own, in parts, and reads until the server closes.

@@ -60,6 +60,12 @@ impl Input {
     pub(super) fn take(&mut self, octets: usize) -> Bytes {
         let taken = match &mut self.piece {
             Some(Piece::Kept(bytes)) if octets >= WORTH_LENDING => bytes.split_to(octets),
+            // Not from the memory of heads, which would fill up with it, and which a head keeps as long as its request runs.
+            Some(piece) if octets >= WORTH_ALLOCATING => {
+                let taken = Bytes::copy_from_slice(&piece[..octets]);
+                piece.advance(octets);
+                taken
+            }
             _ => return self.copy(octets),
         };
         self.settle();
@@ -91,3 +97,5 @@ impl Input {
 
 /// Fewer octets than these are copied: they would keep a large buffer.
 const WORTH_LENDING: usize = 4096;
+/// Fewer octets than these are copied to memory that others share.
+const WORTH_ALLOCATING: usize = 1024;

@@ -1,6 +1,6 @@
 //! The body of the request that is being served, read from the connection.
 
-use std::task::{Context as Task, Poll};
+use std::task::{Context as Task, Poll, ready};
 
 use bivalve_core::CompletionStatus;
 use bytes::Bytes;

@@ -47,7 +47,7 @@ fn pair(driver: &Arc<dyn Driver>) -> (OwnedHandle, TcpStream) {
 
 /// So many octets, each of which tells its place.
 fn octets(len: usize) -> Vec<u8> {
-    (0..len as u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
+    (0_u32..).take(len).map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect()
 }
 
 /// Receives so many octets; what came, and how many of them in large buffers.
