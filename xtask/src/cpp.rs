@@ -15,10 +15,10 @@ mod rust;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use crate::Result;
 use crate::command::Command;
 use crate::windows::prefix::Prefix;
 use crate::windows::toolchain::{MINGW, TARGET, Toolchain, Wine, on_path};
+use crate::{Result, windows};
 
 /// The packages of Debian 12 that bring all of it. Of mingw only the import libraries are used.
 pub(crate) const PACKAGES: &str = "clang lld gcc-mingw-w64-x86-64 wine64";
@@ -27,12 +27,6 @@ const SOURCES: &str = "adapters/iis-cpp";
 /// The one that runs here comes first.
 const TARGETS: [&str; 3] = ["x86_64-pc-windows-msvc", "i686-pc-windows-msvc", "aarch64-pc-windows-msvc"];
 const LINKER: &str = "lld-link";
-/// What makes the DLLs that the C++ host drives.
-const RUST_MODULES: [&str; 2] = [
-    "--package iis-modules --package axum-in-iis --package same-on-both-module",
-    "--package bivalve-iis-sys --package bivalve-iis --example overload_pairs --example edge_modules",
-];
-
 /// What the step needs and this machine does not have.
 pub(crate) fn missing() -> Vec<&'static str> {
     let mut missing: Vec<&str> =
@@ -57,33 +51,17 @@ pub(crate) fn run(log: &mut String) -> Result<bool> {
         return Ok(false);
     }
     // Before Wine is started, whose server does not wait for a build; what the C++ modules do is told in any case.
-    let mut libraries = None;
-    for modules in RUST_MODULES {
-        libraries = built(modules, log)?;
-        if libraries.is_none() {
-            break;
-        }
-    }
-    let host = inside::build(log)?;
+    let windows = windows::directory()?;
+    let rust = windows::programs::build(&windows, log)?.map(|_| windows::built(&windows));
     let prefix = Prefix::ensure(&directory)?;
     let cases = crate::root().join(SOURCES).join("cases");
     let abi = crate::root().join("adapters/iis-sys/abi.json");
     let good = overloads::check(&abi, [&cases, &cases.join("rust")], log)?;
     let good = cases::run(&cases, None, &prefix, &directory, log)? && good;
     let good = cases::run(&cases.join("broken"), None, &prefix, &directory, log)? && good;
-    let (Some(libraries), Some(host)) = (libraries, host) else { return Ok(false) };
-    let good = inside::run(&host, &cases, &prefix, &directory, log)? && good;
-    Ok(cases::run(&cases.join("rust"), Some(&libraries), &prefix, &directory, log)? && good)
-}
-
-/// Builds what cargo is asked for, where the step `windows` builds, which has the standard library already; in which
-/// directory it is then.
-fn built(what: &str, log: &mut String) -> Result<Option<PathBuf>> {
-    let directory = crate::scratch()?.join("windows");
-    std::fs::create_dir_all(&directory)?;
-    let build = format!("build {what} --target {TARGET}");
-    let built = passed(&Toolchain::of(TARGET)?.cargo(&build, &directory), log)?;
-    Ok(built.then(|| directory.join("cargo").join(TARGET).join("debug")))
+    let Some(rust) = rust else { return Ok(false) };
+    let good = inside::run(&rust, &cases, &prefix, &directory, log)? && good;
+    Ok(cases::run(&cases.join("rust"), Some(&rust), &prefix, &directory, log)? && good)
 }
 
 /// The modules and the host, for the target that runs here; for the others it is enough that they compile.

@@ -12,6 +12,7 @@ mod diagrams;
 mod fuzz;
 mod gates;
 mod house;
+mod parallel;
 mod smoke;
 mod tools;
 mod windows;

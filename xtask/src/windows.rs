@@ -5,11 +5,13 @@
 //! tests run natively.
 
 pub(crate) mod prefix;
-mod programs;
+pub(crate) mod programs;
 pub(crate) mod toolchain;
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use crate::Result;
 use crate::command::{Command, has_package};
@@ -28,8 +30,8 @@ const TESTED: &[&str] = &[
     "same-on-both",
 ];
 
-/// DLLs that tests load.
-const LOADED: &[&str] = &["axum-in-iis", "gate-in-iis", "same-on-both-module"];
+/// DLLs that tests load, and those that only the C++ host of the step `cpp` loads.
+const LOADED: &[&str] = &["axum-in-iis", "gate-in-iis", "iis-modules", "same-on-both-module"];
 
 /// Started under Wine, and asked with curl from here: loopback is the same for both.
 const ASKED: &str = "gate";
@@ -76,18 +78,16 @@ pub(crate) fn run(log: &mut String) -> Result<bool> {
         let command = packages(Command::new("cargo test --all-features --no-fail-fast"), TESTED);
         return passed(&command, log);
     }
-    // The standard library, the tests, Wine's prefix: everything that this step makes.
-    let directory = crate::scratch()?.join("windows");
-    std::fs::create_dir_all(&directory)?;
+    let directory = directory()?;
     // Two runs would end each other's Wine.
     let lock = File::create(directory.join("lock"))?;
     lock.lock().map_err(|error| format!("{}: {error}", directory.join("lock").display()))?;
 
     let Some(programs) = programs::build(&directory, log)? else { return Ok(false) };
-    let prefix = Prefix::ensure(&directory)?;
-    let mut good = programs::run_all(&programs, &prefix, &directory, log)?;
+    let mut good = programs::run_all(&programs, &directory, log)?;
+    let prefix = Prefix::ensure(&Prefix::numbered(&directory, 0))?;
     log.push_str("gate under Wine, asked with curl\n");
-    let binary = directory.join("cargo").join(toolchain::TARGET).join("debug").join(format!("{ASKED}.exe"));
+    let binary = built(&directory).join(format!("{ASKED}.exe"));
     let program = prefix.wine().arg(binary.display().to_string()).prepared();
     good &= crate::smoke::foreign(program, &directory.join("gate"), "completion ports (Windows)", log)?;
     drop(prefix);
@@ -101,11 +101,24 @@ pub(crate) fn run(log: &mut String) -> Result<bool> {
     Ok(good)
 }
 
+/// The standard library, the programs, Wine's prefixes: everything that this step makes is here.
+pub(crate) fn directory() -> Result<PathBuf> {
+    let directory = crate::scratch()?.join("windows");
+    std::fs::create_dir_all(&directory)?;
+    Ok(directory)
+}
+
+/// Where in it cargo puts the DLLs and programs.
+pub(crate) fn built(directory: &Path) -> PathBuf {
+    directory.join("cargo").join(toolchain::TARGET).join("debug")
+}
+
 /// Runs a command; what it printed is only kept where it failed.
 fn passed(command: &Command, log: &mut String) -> Result<bool> {
+    let start = Instant::now();
     let output = command.captured()?;
     if output.status.success() {
-        log.push_str(&format!("ok: {command}\n"));
+        log.push_str(&format!("ok: {command}: {:.1} s\n", start.elapsed().as_secs_f64()));
     } else {
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         log.push_str(&format!("FAILED: {command}\n{out}{err}\n"));

@@ -1,7 +1,7 @@
 //! The C++ modules inside `bivalve-iis-host`, by a program of that package, which says in which modes.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use crate::Result;
@@ -11,22 +11,17 @@ const PROGRAM: &str = "cpp_modules";
 /// For all modes together, which take a few seconds. A completion that never comes ends here.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// The program; `None` when it could not be built, and the log says why.
-pub(super) fn build(log: &mut String) -> Result<Option<PathBuf>> {
-    let directory = super::built(&format!("--package bivalve-iis-host --example {PROGRAM}"), log)?;
-    Ok(directory.map(|directory| directory.join("examples").join(PROGRAM).with_extension("exe")))
-}
-
-/// Runs every case in every mode; `true` when all were right.
+/// Runs every case in every mode, by the program among those that were `built`; `true` when all were right.
 pub(super) fn run(
-    program: &Path,
+    built: &Path,
     cases: &Path,
     prefix: &Prefix,
     directory: &Path,
     log: &mut String,
 ) -> Result<bool> {
+    let program = built.join("examples").join(PROGRAM).with_extension("exe");
     let told = directory.join("inside.told");
-    let paths = [program, cases, directory].map(|path| path.display().to_string());
+    let paths = [&program, cases, directory].map(|path| path.display().to_string());
     let command = prefix.wine().args(paths).within(directory);
     let ended = prefix.finish(command.spawned(&told)?, LIMIT)?;
     let found = String::from_utf8_lossy(&fs::read(&told)?).replace('\r', "");

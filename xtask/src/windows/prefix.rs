@@ -26,8 +26,14 @@ pub(crate) struct Prefix {
 }
 
 impl Prefix {
+    /// Where the one of a worker is, when several have their own below `directory`.
+    pub(crate) fn numbered(directory: &Path, worker: usize) -> PathBuf {
+        directory.join(format!("worker-{worker}"))
+    }
+
     /// Makes the prefix below `directory`, when it is not there as this version of the code makes it.
     pub(crate) fn ensure(directory: &Path) -> Result<Self> {
+        fs::create_dir_all(directory)?;
         let prefix = Self { directory: directory.to_path_buf(), wine: Wine::find()? };
         let system = prefix.path().join("drive_c/windows/system32");
         // The source is what is copied last, so it also says that the prefix is complete.

@@ -1,5 +1,6 @@
 //! The test programs: built by cargo, each run under Wine with a limit of its own.
 
+use std::cmp::Reverse;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -8,16 +9,19 @@ use serde_json::Value;
 
 use super::prefix::Prefix;
 use super::toolchain::{TARGET, Toolchain};
-use super::{ASKED, LOADED, TESTED, packages};
-use crate::Result;
+use super::{LOADED, TESTED, packages};
+use crate::{Result, parallel};
 
-/// For all tests of one program. The longest, the server's corpus, has taken three minutes on a busy machine; a completion
+/// How many programs run at the same time. One alone keeps about one core busy.
+const AT_ONCE: usize = 2;
+
+/// For all tests of one program. The longest has taken six minutes on a machine that was busy seven times over; a completion
 /// that never comes is the typical failure here, and this is where it ends.
 const LIMIT: Duration = Duration::from_secs(600);
 
 /// One test program, as cargo has built it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Program {
+pub(crate) struct Program {
     /// `PACKAGE::TARGET`
     name: String,
     path: PathBuf,
@@ -25,44 +29,55 @@ pub(super) struct Program {
     package: PathBuf,
 }
 
-/// Builds all test programs; `None` when that failed, and the log says why.
-pub(super) fn build(directory: &Path, log: &mut String) -> Result<Option<Vec<Program>>> {
-    let line = "test --no-run --all-features --message-format=json-render-diagnostics";
-    let toolchain = Toolchain::of(TARGET)?;
-    let loaded = toolchain.cargo("build", directory).arg("--target").arg(TARGET);
-    if !super::passed(&packages(loaded, LOADED).arg("--package").arg(ASKED), log)? {
-        return Ok(None);
-    }
-    let cargo = toolchain.cargo(line, directory).arg("--target").arg(TARGET);
-    let command = packages(cargo, TESTED);
+/// One test program that has run.
+#[derive(Debug)]
+struct Ran {
+    name: String,
+    seconds: f64,
+    /// How many tests passed, or what was wrong.
+    outcome: Result<u32, String>,
+}
+
+/// Builds everything that runs under Wine, here and in the step `cpp`; `None` when that failed, and the log says why.
+///
+/// It is one command, because a crate that is asked for together with others may get other features, and is built again.
+pub(crate) fn build(directory: &Path, log: &mut String) -> Result<Option<Vec<Program>>> {
+    let line =
+        "build --lib --bins --tests --examples --all-features --message-format=json-render-diagnostics";
+    let command = Toolchain::of(TARGET)?.cargo(line, directory).arg("--target").arg(TARGET);
+    let command = packages(packages(command, TESTED), LOADED);
+    let start = Instant::now();
     let built = command.captured()?;
     if !built.status.success() {
         log.push_str(&format!("FAILED: {command}\n{}\n", String::from_utf8_lossy(&built.stderr)));
         return Ok(None);
     }
-    let programs: Vec<Program> = String::from_utf8(built.stdout)?.lines().filter_map(Program::read).collect();
-    log.push_str(&format!("ok: {command}\n"));
+    let mut programs: Vec<Program> =
+        String::from_utf8(built.stdout)?.lines().filter_map(Program::read).collect();
+    // The largest take longest, as a rule: none of them is still running alone at the end.
+    programs.sort_by_cached_key(|program| Reverse(fs::metadata(&program.path).map_or(0, |file| file.len())));
+    log.push_str(&format!("ok: {command}: {:.1} s\n", start.elapsed().as_secs_f64()));
     Ok(Some(programs))
 }
 
-/// Runs one after the other; `true` when all tests passed. A failure does not stop the others.
-pub(super) fn run_all(
-    programs: &[Program],
-    prefix: &Prefix,
-    directory: &Path,
-    log: &mut String,
-) -> Result<bool> {
+/// Runs [`AT_ONCE`] at a time; `true` when all tests passed. A failure does not stop the others.
+pub(super) fn run_all(programs: &[Program], directory: &Path, log: &mut String) -> Result<bool> {
     let logs = directory.join("logs");
     fs::create_dir_all(&logs)?;
+    // Each worker has a Wine of its own: its own temporary files, handles and names of pipes, and ending the Wine of a program
+    // that hangs ends no other program.
+    let directories: Vec<PathBuf> = (0..AT_ONCE).map(|worker| Prefix::numbered(directory, worker)).collect();
+    let prefixes = parallel::each(AT_ONCE, &directories, |_, directory| Prefix::ensure(directory))?;
+    let ran = parallel::each(AT_ONCE, programs, |worker, program| program.run(&prefixes[worker], &logs))?;
     let (mut passed, mut failed) = (0, 0);
-    for program in programs {
-        match program.run(prefix, &logs)? {
+    for Ran { name, seconds, outcome } in ran {
+        match outcome {
             Ok(count) => {
-                log.push_str(&format!("ok: {}: {count} tests passed\n", program.name));
+                log.push_str(&format!("ok: {name}: {count} tests passed in {seconds:.1} s\n"));
                 passed += count;
             }
             Err(told) => {
-                log.push_str(&format!("FAILED: {told}\n"));
+                log.push_str(&format!("FAILED: {name} after {seconds:.1} s: {told}\n"));
                 failed += 1;
             }
         }
@@ -93,29 +108,26 @@ impl Program {
         Some(Self { name, path, package })
     }
 
-    /// How many tests passed, or what was wrong.
-    fn run(&self, prefix: &Prefix, logs: &Path) -> Result<Result<u32, String>> {
+    fn run(&self, prefix: &Prefix, logs: &Path) -> Result<Ran> {
         // One test at a time: some count the handles of the process.
         let command =
             prefix.wine().arg(self.path.display().to_string()).arg("--test-threads=1").within(&self.package);
-        let log = logs.join(format!("{}.log", self.name.replace("::", "-")));
+        // The library and the program of a package have the same name; the files have not.
+        let file = self.path.file_stem().ok_or("a program without a name")?;
+        let log = logs.join(file).with_extension("log");
         let start = Instant::now();
         let ended = prefix.finish(command.spawned(&log)?, LIMIT)?;
+        let seconds = start.elapsed().as_secs_f64();
         let printed = String::from_utf8_lossy(&fs::read(&log)?).replace('\r', "");
-        Ok(match ended {
+        let outcome = match ended {
             Some(status) if status.success() => Ok(count(&printed)),
-            Some(status) => Err(format!(
-                "{} after {:.1} s: {status}; to repeat it: {command}\n{printed}",
-                self.name,
-                start.elapsed().as_secs_f64()
-            )),
+            Some(status) => Err(format!("{status}; to repeat it: {command}\n{printed}")),
             None => Err(format!(
-                "{} was still running after {} s and was killed; the last line it printed is `{}`; to repeat it: {command}\n{printed}",
-                self.name,
-                LIMIT.as_secs(),
+                "it was still running and was killed; the last line it printed is `{}`; to repeat it: {command}\n{printed}",
                 printed.lines().last().unwrap_or_default().trim()
             )),
-        })
+        };
+        Ok(Ran { name: self.name.clone(), seconds, outcome })
     }
 }
 
