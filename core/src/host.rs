@@ -20,12 +20,18 @@ use crate::{Completion, CompletionStatus, EntityChunk, Foreign};
 ///   there and drops every `Transfer-Encoding`; the body of an answer to `HEAD`, and of 204 and 304, is the host's to
 ///   leave out. A `Content-Length` in a head that leaves before the end is what somebody announced: what follows may
 ///   differ, and then the response must not look complete.
-/// - `poll_*` is only called after `start_*`, and returns `Ready` once for each.
+/// - `poll_*` is only called after `start_*`, and returns `Ready` once for each, unless the host has
+///   [said at once](Self::sent_at_once) what came of it.
 /// - A send that failed leaves a hole, so the pipeline resets the connection after it.
 /// - A client that goes away is reported through [`Disconnector::disconnect`](crate::Disconnector::disconnect).
 pub trait Host: Any + Send {
     /// Starts to send a part of the response. No send is outstanding when it is called.
     fn start_send(&mut self, part: Outgoing<'_>);
+
+    /// What came of the send that has just been started, where that is known without waiting: then nobody polls for it.
+    fn sent_at_once(&mut self) -> Option<Completion> {
+        None
+    }
 
     /// Asks whether the part has left: bytes of entity body and status.
     fn poll_send(&mut self, task: &mut Task<'_>) -> Poll<Completion>;

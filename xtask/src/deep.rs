@@ -14,7 +14,8 @@ pub(crate) fn loom(scratch: &Path) -> Command {
         .arg("--package=bivalve-tokio")
         .arg("--package=bivalve-iocp")
         .arg("--package=bivalve-iis")
-        .arg("-E=test(/^models::/)")
+        .arg("--package=bivalve-core")
+        .arg("-E=test(/(^|::)models::/)")
         .env("RUSTFLAGS", "--cfg bivalve_loom")
         .env("LOOM_MAX_PREEMPTIONS", "3")
 }

@@ -39,6 +39,16 @@ impl Frame {
         self.arm.is_some() || self.started.is_some()
     }
 
+    /// Nobody is called.
+    #[inline]
+    pub(crate) fn reset(&mut self) {
+        if self.is_open() {
+            self.arm = None;
+            self.started = None;
+        }
+        self.enter(ModuleId::HOST, Event::of(Notification::BeginRequest));
+    }
+
     /// The next call at the same depth. What the last one left behind, it has settled.
     #[inline]
     pub(crate) fn enter(&mut self, module: ModuleId, event: Event) {

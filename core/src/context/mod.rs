@@ -34,7 +34,8 @@ pub use self::state::TypeMap;
 use crate::meter::Meter;
 use crate::trace::Trace;
 use crate::{
-    Application, Connection, Event, Host, Kept, PathMapping, Pipeline, Result, Server, Site, User, map_path,
+    Application, Completion, Connection, Event, Host, Kept, PathMapping, Pipeline, Result, Server, Site,
+    User, map_path,
 };
 
 /// One request on its way through the pipeline.
@@ -147,7 +148,7 @@ impl Context {
 
     /// As [`start`](Self::start), for another request of the client whose last one is over.
     pub fn start_next(&mut self, request: http::request::Parts) {
-        self.finish();
+        self.dispose();
         self.response.start(self.pipeline.application().response_buffer_limit());
         self.request.start(request);
         self.begin();
@@ -155,7 +156,7 @@ impl Context {
 
     /// As [`start_next`](Self::start_next), with headers that are read when somebody looks.
     pub fn start_next_unread(&mut self, request: UnreadHead) {
-        self.finish();
+        self.dispose();
         self.response.start(self.pipeline.application().response_buffer_limit());
         self.request.start_unread(request);
         self.begin();
@@ -197,6 +198,12 @@ impl Context {
 
     /// Ends the request: drops every module's state and makes every handle stale.
     pub(crate) fn finish(&mut self) {
+        self.dispose();
+        self.request.finish();
+    }
+
+    /// What modules have made of the request. Asked twice, and costs little where nothing is left.
+    fn dispose(&mut self) {
         if std::mem::take(&mut self.epoch) != 0 {
             self.signal.end();
         }
@@ -205,10 +212,13 @@ impl Context {
         } else if let Some(kept) = self.kept.get_mut() {
             kept.dispose();
         }
-        self.request.finish();
-        self.user = None;
-        self.variables.clear();
-        self.frame = Frame::default();
+        if self.user.is_some() {
+            self.user = None;
+        }
+        if !self.variables.is_empty() {
+            self.variables.clear();
+        }
+        self.frame.reset();
         self.depth = 0;
         self.control.restart();
         self.outstanding = Outstanding::default();
@@ -410,13 +420,18 @@ impl Context {
         head
     }
 
-    /// Lends the next part of the response to the host.
-    pub(crate) fn start_send(&mut self, end: bool, foreign: bool) {
+    /// Lends the next part of the response to the host. What came of it, where the host knows that at once.
+    pub(crate) fn start_send(&mut self, end: bool) -> Option<Completion> {
         self.touched.1 = true;
         let host = self.host.get_mut().unwrap_or_else(PoisonError::into_inner);
-        host.start_send(self.response.outgoing(end, foreign));
-        self.response.part_left(end, foreign);
+        host.start_send(self.response.outgoing(end, self.foreign));
+        let completion = host.sent_at_once();
+        self.response.part_left(end, self.foreign);
         self.outstanding.send = true;
+        if let Some(completion) = completion {
+            self.finished_send(completion);
+        }
+        completion
     }
 
     /// The host, for the adapter that made it.

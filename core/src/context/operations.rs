@@ -113,9 +113,32 @@ impl Context {
         if self.response().is_ended() {
             return;
         }
-        if let Err(error) = self.send(true).await {
-            tracing::debug!(%error, "the end of the response could not be sent");
+        note_final(self.send(true).await);
+    }
+
+    /// Whether [`start_final`](Self::start_final) will do: no module looks at the response, and no send is under way.
+    pub(crate) fn sends_at_once(&self) -> bool {
+        !self.foreign && !self.outstanding.send && !self.pipeline.raises(Notification::SendResponse)
+    }
+
+    /// The rest of the response, as [`send_final`](Self::send_final) does it, without a future. `false`: the host has it and does not
+    /// know yet what came of it, and [`finish_final`](Self::finish_final) is to wait for that.
+    pub(crate) fn start_final(&mut self) -> bool {
+        if self.response.is_ended() || self.signal.is_gone() {
+            return true;
         }
+        self.answer_failure();
+        if self.response.is_ended() {
+            return true;
+        }
+        let Some(completion) = self.start_send(true) else { return false };
+        note_final(self.sent(completion));
+        true
+    }
+
+    pub(crate) async fn finish_final(&mut self) {
+        let completion = self.finish_send().await;
+        note_final(self.sent(completion));
     }
 
     async fn raise_send_response(&mut self, more: bool) -> Result<()> {
@@ -151,9 +174,14 @@ impl Context {
         }
         // Modules at SendResponse and an earlier send may have changed what there is to do.
         self.response().check_open()?;
-        let foreign = self.is_foreign();
-        self.start_send(end, foreign);
-        let completion = self.finish_send().await;
+        let completion = match self.start_send(end) {
+            Some(completion) => completion,
+            None => self.finish_send().await,
+        };
+        self.sent(completion)
+    }
+
+    fn sent(&mut self, completion: Completion) -> Result<Completion> {
         self.note_completion("Send", completion);
         if completion.is_success() {
             Ok(completion)
@@ -172,13 +200,17 @@ impl Context {
     async fn finish_send(&mut self) -> Completion {
         self.stow();
         let completion = poll_fn(|task| self.host_mut().poll_send(task)).await;
+        self.finished_send(completion);
+        completion
+    }
+
+    pub(super) fn finished_send(&mut self, completion: Completion) {
         self.outstanding.send = false;
         self.response_mut().count_sent(completion.bytes() as u64);
         if !completion.is_success() && !self.signal.is_gone() {
             // Whatever followed would hide the hole from the client.
             self.reset_connection();
         }
-        completion
     }
 
     /// Reads the next part of the request's entity body, at most `max` bytes (at least 1 is asked for). Raises
@@ -454,6 +486,12 @@ impl Context {
             Poll::Pending => Poll::Pending,
         })
         .await
+    }
+}
+
+fn note_final(sent: Result<Completion>) {
+    if let Err(error) = sent {
+        tracing::debug!(%error, "the end of the response could not be sent");
     }
 }
 

@@ -150,20 +150,19 @@ impl Request {
         self.entity.drain(..).collect()
     }
 
+    /// Another request in the place of this one, [finished](Self::finish) or not.
     pub(crate) fn start(&mut self, parts: Parts) {
+        self.clear_rest();
         self.method = parts.method;
         self.url = parts.uri;
         self.version = parts.version;
         self.headers.set(parts.headers);
         self.extensions = parts.extensions;
-        self.original_url = None;
-        self.entity.clear();
-        self.entity_ended = false;
-        self.arrived.clear();
     }
 
-    /// As [`start`](Self::start), where the last request is [finished](Self::finish).
+    /// As [`start`](Self::start), with headers that are read when somebody looks.
     pub(crate) fn start_unread(&mut self, head: UnreadHead) {
+        self.clear_rest();
         self.method = head.method;
         self.url = head.url;
         self.version = head.version;
@@ -188,6 +187,12 @@ impl Request {
     /// Lets go of what the client sent, keeping capacity.
     pub(crate) fn finish(&mut self) {
         self.headers.clear();
+        self.url = Uri::default();
+        self.clear_rest();
+    }
+
+    /// All but what every head replaces.
+    fn clear_rest(&mut self) {
         if !self.extensions.is_empty() {
             let _ = contained(|| self.extensions.clear());
         }
@@ -197,7 +202,6 @@ impl Request {
         }
         self.entity_ended = false;
         self.original_url = None;
-        self.url = Uri::default();
     }
 
     /// For a tower service: the request it gets. With `keep`, method, URL and headers stay here as well, for the

@@ -191,8 +191,8 @@ impl Response {
     /// IIS counterpart: `Clear`.
     pub fn clear(&mut self) {
         self.set_status(StatusCode::OK);
-        self.head.headers.clear();
-        self.trailers = None;
+        self.clear_headers();
+        self.clear_trailers();
         self.clear_entity();
     }
 
@@ -200,6 +200,25 @@ impl Response {
     pub fn clear_entity(&mut self) {
         self.chunks.clear();
         self.buffered = 0;
+    }
+
+    fn clear_headers(&mut self) {
+        // An empty map still has an index, and `clear` writes all of it.
+        if !self.head.headers.is_empty() {
+            self.head.headers.clear();
+        }
+    }
+
+    fn clear_trailers(&mut self) {
+        if self.trailers.is_some() {
+            self.trailers = None;
+        }
+    }
+
+    fn clear_extensions(&mut self) {
+        if !self.head.extensions.is_empty() {
+            let _ = contained(|| self.head.extensions.clear());
+        }
     }
 
     /// Sends the client elsewhere: 302 with `Location`. Return [`Flow::Finish`](crate::Flow::Finish) as well, or the
@@ -288,9 +307,7 @@ impl Response {
             self.head.headers = HeaderMap::new();
         }
         self.answered = false;
-        if !self.head.extensions.is_empty() {
-            let _ = contained(|| self.head.extensions.clear());
-        }
+        self.clear_extensions();
         self.buffer_limit = buffer_limit;
         self.buffering = true;
         self.progress = Progress::Unsent;

@@ -4,10 +4,14 @@
 //! epoch in which it was made, and every use checks it under the lock. So a late disconnect or a late post reaches
 //! the request it was meant for, or nobody (design.md section 8, facts 3 and 10).
 //!
+//! Most requests give no handle away and wait for nothing. For them nobody takes the lock.
+//!
 //! # Rules
 //!
-//! 1. `epoch` changes at the beginning and at the end of each request, only under the lock.
-//! 2. A handle whose epoch differs changes nothing.
+//! 1. `epoch` changes at the end of each request, by whoever drives it, and never comes back. Under the lock if the request is
+//!    `known`: before a handle is made, and whenever something is put into the state, that is set. Of a request that is not known no
+//!    handle has the epoch, and the state holds nothing: then whoever looks sees a difference before and after, lock or not.
+//! 2. A handle whose epoch differs changes nothing. What was made while there was no request has epoch 0, which no request has.
 //! 3. An arm (one completion to be posted) goes Waiting -> Posted or Abandoned -> taken, once (a new handle makes it Waiting again); the pipeline revokes it
 //!    when the event that made it returns.
 //! 4. Wakers are taken out under the lock, and called or dropped after it: the last reference to a task may be in
@@ -16,15 +20,38 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError, atomic::Ordering};
+#[cfg(not(all(test, bivalve_loom)))]
+use std::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicBool, AtomicU64},
+};
 use std::task::{Context as Task, Poll, Waker};
 
-#[derive(Default)]
+#[cfg(all(test, bivalve_loom))]
+use loom::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicBool, AtomicU64},
+};
+
 pub(crate) struct Signal {
-    /// A copy of `State::gone` for the check between two module calls.
+    epoch: AtomicU64,
+    /// Whether there may be a handle of this request, or something in the state.
+    known: AtomicBool,
+    /// Set under the lock, by a handle of this epoch.
     gone: AtomicBool,
     state: Mutex<State>,
+}
+
+impl Default for Signal {
+    fn default() -> Self {
+        Self {
+            epoch: AtomicU64::new(1),
+            known: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
+            state: Mutex::default(),
+        }
+    }
 }
 
 impl fmt::Debug for Signal {
@@ -35,8 +62,6 @@ impl fmt::Debug for Signal {
 
 #[derive(Default)]
 struct State {
-    epoch: u64,
-    gone: bool,
     arms: Vec<Arm>,
     /// Whoever drives the request, once a call of it waits.
     task: Option<Waker>,
@@ -70,23 +95,42 @@ impl Signal {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A handle of this request is made.
+    fn know(&self) {
+        // Whoever ends the request has the context, which was lent for this: no other order is needed.
+        self.known.store(true, Ordering::Relaxed);
+    }
+
     /// A new request begins; its epoch.
     pub(crate) fn begin(&self) -> u64 {
-        let mut state = self.lock();
-        state.epoch += 1;
-        state.gone = false;
-        let arms = std::mem::take(&mut state.arms);
+        if self.known.load(Ordering::Relaxed) {
+            // Between two requests.
+            self.end_known();
+        }
+        // Nobody has the new epoch yet, and with another one this is not written.
         self.gone.store(false, Ordering::Relaxed);
-        let epoch = state.epoch;
-        drop(state);
-        drop(arms);
-        epoch
+        self.epoch.load(Ordering::Relaxed)
     }
 
     /// The request is over: every handle made in it is stale from here on.
     pub(crate) fn end(&self) {
+        if self.known.load(Ordering::Relaxed) {
+            self.end_known();
+        } else {
+            self.next_epoch();
+        }
+    }
+
+    /// Only whoever drives the request does this, so nothing comes between.
+    fn next_epoch(&self) {
+        self.epoch.store(self.epoch.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    #[cold]
+    fn end_known(&self) {
         let mut state = self.lock();
-        state.epoch += 1;
+        self.next_epoch();
+        self.known.store(false, Ordering::Relaxed);
         let arms = std::mem::take(&mut state.arms);
         let task = state.task.take();
         let watchers = std::mem::take(&mut state.watchers);
@@ -94,6 +138,10 @@ impl Signal {
         // The driver of the request is the one who calls this: nobody needs to wake it.
         drop((arms, task));
         watchers.into_iter().for_each(|(_, waker)| waker.wake());
+    }
+
+    fn is_over(&self, epoch: u64) -> bool {
+        self.epoch.load(Ordering::Relaxed) != epoch
     }
 
     pub(crate) fn is_gone(&self) -> bool {
@@ -106,8 +154,9 @@ impl Signal {
             return true;
         }
         let mut state = self.lock();
-        let old = if state.gone { None } else { remember(&mut state.task, task) };
-        let gone = state.gone;
+        let gone = self.is_gone();
+        let old = if gone { None } else { remember(&mut state.task, task) };
+        self.know();
         drop(state);
         drop(old);
         gone
@@ -115,10 +164,9 @@ impl Signal {
 
     fn disconnect(&self, epoch: u64) -> bool {
         let mut state = self.lock();
-        if state.epoch != epoch || state.gone {
+        if self.is_over(epoch) || self.is_gone() {
             return false;
         }
-        state.gone = true;
         self.gone.store(true, Ordering::Release);
         let task = state.task.take();
         let watchers = std::mem::take(&mut state.watchers);
@@ -130,6 +178,7 @@ impl Signal {
     /// Makes an arm, for one completion.
     pub(crate) fn arm(&self) -> u64 {
         let mut state = self.lock();
+        self.know();
         state.next_id += 1;
         let id = state.next_id;
         state.arms.push(Arm { id, holders: 0, state: ArmState::Waiting, waiter: None });
@@ -177,12 +226,13 @@ fn remember(slot: &mut Option<Waker>, task: &Task<'_>) -> Option<Waker> {
     }
 }
 
-impl State {
-    fn arm(&mut self, epoch: u64, id: u64) -> Result<&mut Arm, PostError> {
-        if self.epoch != epoch {
+impl Signal {
+    /// An arm of a request, which its handles look for.
+    fn find<'s>(&self, state: &'s mut State, epoch: u64, id: u64) -> Result<&'s mut Arm, PostError> {
+        if self.is_over(epoch) {
             return Err(PostError::RequestEnded);
         }
-        self.arms.iter_mut().find(|arm| arm.id == id).ok_or(PostError::NotAwaited)
+        state.arms.iter_mut().find(|arm| arm.id == id).ok_or(PostError::NotAwaited)
     }
 }
 
@@ -229,7 +279,7 @@ pub struct CompletionHandle {
 
 impl CompletionHandle {
     pub(crate) fn new(signal: &Arc<Signal>, epoch: u64, arm: u64) -> Self {
-        if let Ok(arm) = signal.lock().arm(epoch, arm) {
+        if let Ok(arm) = signal.find(&mut signal.lock(), epoch, arm) {
             arm.holders += 1;
             if let ArmState::Abandoned = arm.state {
                 // Somebody can post again.
@@ -246,7 +296,7 @@ impl CompletionHandle {
     /// When it is too late or was done before; nothing happens then.
     pub fn post_completion(&self, bytes: usize) -> Result<(), PostError> {
         let mut state = self.signal.lock();
-        let arm = state.arm(self.epoch, self.arm)?;
+        let arm = self.signal.find(&mut state, self.epoch, self.arm)?;
         match arm.state {
             ArmState::Waiting => arm.state = ArmState::Posted(bytes),
             ArmState::Posted(_) | ArmState::Abandoned => return Err(PostError::AlreadyPosted),
@@ -269,7 +319,7 @@ impl Clone for CompletionHandle {
 impl Drop for CompletionHandle {
     fn drop(&mut self) {
         let mut state = self.signal.lock();
-        let Ok(arm) = state.arm(self.epoch, self.arm) else { return };
+        let Ok(arm) = self.signal.find(&mut state, self.epoch, self.arm) else { return };
         arm.holders -= 1;
         if arm.holders > 0 || !matches!(arm.state, ArmState::Waiting) {
             return;
@@ -303,6 +353,7 @@ pub struct Disconnector {
 
 impl Disconnector {
     pub(crate) fn new(signal: &Arc<Signal>, epoch: u64) -> Self {
+        signal.know();
         Self { signal: Arc::clone(signal), epoch }
     }
 
@@ -341,6 +392,7 @@ pub struct Disconnected {
 impl Disconnected {
     pub(crate) fn new(signal: &Arc<Signal>, epoch: u64) -> Self {
         let mut state = signal.lock();
+        signal.know();
         state.next_id += 1;
         let id = state.next_id;
         drop(state);
@@ -353,10 +405,10 @@ impl Future for Disconnected {
 
     fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Gone> {
         let mut state = self.signal.lock();
-        if state.epoch != self.epoch {
+        if self.signal.is_over(self.epoch) {
             return Poll::Ready(Gone::RequestEnded);
         }
-        if state.gone {
+        if self.signal.is_gone() {
             return Poll::Ready(Gone::Client);
         }
         let old = match state.watchers.iter_mut().find(|w| w.0 == self.id) {
@@ -387,3 +439,6 @@ impl fmt::Debug for Disconnected {
         f.debug_struct("Disconnected").field("epoch", &self.epoch).finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, bivalve_loom))]
+mod models;

@@ -56,6 +56,9 @@ impl StateStore {
 
     /// Drops every value: IIS's `Dispose`. A destructor that panics is contained.
     pub(crate) fn dispose(&mut self) {
+        if self.slots.is_empty() {
+            return;
+        }
         self.slots.retain_mut(|slot| contained(|| slot.value.clear()).is_ok());
     }
 }

@@ -97,7 +97,7 @@ impl PipelineBuilder {
     ///
     /// # Panics
     ///
-    /// When a module's `registration` or `global_registration` panics.
+    /// When a module's `registration` or `global_registration`, or a handler's `is_synchronous`, panics.
     pub fn build(self) -> Result<Arc<Pipeline>, BuildError> {
         if self.modules.len() > limits::MAX_MODULES {
             return Err(BuildError::TooManyModules { modules: self.modules.len() });
@@ -116,6 +116,7 @@ impl PipelineBuilder {
             lists: lists(&modules),
             globals: Globals::new(&modules),
             modules,
+            synchronous_handler: self.handler.as_ref().is_some_and(|handler| handler.is_synchronous()),
             handler: self.handler,
             server: self.server,
             site: self.site,

@@ -135,6 +135,11 @@ impl Cursor {
         if self.next_call(lists, wants).is_some() {
             return Step::Call { event: self.event(), position: self.position };
         }
+        self.behind_calls()
+    }
+
+    /// What comes next where no call does.
+    pub(crate) fn behind_calls(&self) -> Step {
         if !self.sent && self.slot >= send_slot() {
             Step::Send
         } else if self.slot >= END {
@@ -167,6 +172,18 @@ impl Cursor {
             self.position = 0;
             self.slot = lists.next_active(self.slot + 1);
         }
+    }
+
+    /// The modules of the event of the call that comes next.
+    #[inline]
+    pub(crate) fn entries<'l>(&self, lists: &'l EventLists) -> &'l [Entry] {
+        &lists.lists[self.slot.min(END - 1)]
+    }
+
+    /// One module further, in the same event.
+    #[inline]
+    pub(crate) fn skip(&mut self) {
+        self.position += 1;
     }
 
     /// The event of the call that comes next.

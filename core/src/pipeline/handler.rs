@@ -22,6 +22,12 @@ use crate::{Context, Flow, Outcome, Result};
 pub trait Handler: Send + Sync + 'static {
     /// Makes the response.
     fn handle<'a>(&'a self, cx: &'a mut Context) -> Outcome<'a>;
+
+    /// Promises that [`handle`](Self::handle) returns no future: the request is then answered without one. Asked when the pipeline is
+    /// built. A future that comes nevertheless is dropped, and the request answers 500.
+    fn is_synchronous(&self) -> bool {
+        false
+    }
 }
 
 impl<F> Handler for F
@@ -30,6 +36,10 @@ where
 {
     fn handle<'a>(&'a self, cx: &'a mut Context) -> Outcome<'a> {
         Outcome::Ready(self(cx))
+    }
+
+    fn is_synchronous(&self) -> bool {
+        true
     }
 }
 

@@ -56,6 +56,8 @@ pub struct Pipeline {
     lists: EventLists,
     globals: globals::Globals,
     handler: Option<Arc<dyn Handler>>,
+    /// Whether it promises to return no future.
+    synchronous_handler: bool,
     mappings: Vec<handler::Resolved>,
     server: Server,
     site: Arc<Site>,
@@ -146,6 +148,10 @@ impl Pipeline {
 
     pub(crate) fn handler(&self) -> Option<&Arc<dyn Handler>> {
         self.handler.as_ref()
+    }
+
+    pub(crate) fn has_synchronous_handler(&self) -> bool {
+        self.synchronous_handler
     }
 
     pub(crate) fn meter(&self) -> Option<Box<Meter>> {

@@ -38,6 +38,17 @@ pub struct Run {
     cx: Box<Context>,
     cursor: Cursor,
     driven: Driven,
+    waits: Waits,
+}
+
+/// What [`Run::run_at_once`] has begun and cannot end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waits {
+    No,
+    /// The current call has returned [`Flow::Pending`].
+    Call,
+    /// The rest of the response has been handed to the host.
+    Send,
 }
 
 impl Run {
@@ -47,7 +58,7 @@ impl Run {
         let mut cx = cx;
         let driven = cx.take_driven();
         driven.pipeline.start();
-        Self { cursor: Cursor::new(driven.pipeline.lists()), cx, driven }
+        Self { cursor: Cursor::new(driven.pipeline.lists()), cx, driven, waits: Waits::No }
     }
 
     /// At LogRequest, with the answer of this error: a request that the host refuses before any module sees it. LogRequest,
@@ -84,7 +95,7 @@ impl Run {
     /// What [`step`](Self::step) would do.
     #[must_use]
     pub fn peek(&mut self) -> Step {
-        let Self { cx, cursor, driven: Driven { pipeline, .. } } = self;
+        let Self { cx, cursor, driven: Driven { pipeline, .. }, .. } = self;
         cursor.next(pipeline.lists(), |module, event| pipeline.calls(cx, module, event))
     }
 
@@ -112,12 +123,46 @@ impl Run {
 
     /// Runs everything that is left.
     pub async fn run_to_end(&mut self) {
+        if self.run_at_once() {
+            return;
+        }
         loop {
             self.calls(Calls::All).await;
             if self.step().await == Step::Done {
                 return;
             }
         }
+    }
+
+    /// Runs what is left as far as nothing has to wait. `true`: that was all; otherwise [`run_to_end`](Self::run_to_end) goes on.
+    ///
+    /// Most requests need no more than this, and a host that calls it by itself has no client to listen for meanwhile.
+    pub fn run_at_once(&mut self) -> bool {
+        while self.waits == Waits::No {
+            if self.cx.frame.is_open() {
+                // Left by the host, which has the context between two steps.
+                self.cx.close_frame();
+            }
+            let Self { cx, cursor, driven: Driven { pipeline, .. }, .. } = self;
+            match cursor.next_call(pipeline.lists(), |module, event| pipeline.calls(cx, module, event)) {
+                Some(Entry { synchronous: true, .. }) => match self.synchronous_calls(Calls::All) {
+                    None => {}
+                    Some(Ok(Flow::Pending)) => self.waits = Waits::Call,
+                    Some(result) => self.settled(result),
+                },
+                Some(_) => return false,
+                None => match self.cursor.behind_calls() {
+                    Step::Handler if self.handle_at_once() => {}
+                    Step::Send if self.send_at_once() => {}
+                    Step::Done => {
+                        self.cx.finish();
+                        return true;
+                    }
+                    _ => return false,
+                },
+            }
+        }
+        false
     }
 
     /// Whether the mounted service is to run as the handler now: no module is the handler instead.
@@ -144,12 +189,18 @@ impl Run {
 
     /// Calls modules as long as calls come next.
     async fn calls(&mut self, calls: Calls) {
-        if self.cx.frame.is_open() {
+        if self.waits == Waits::Call {
+            self.waits = Waits::No;
+            self.settle_call(Ok(Flow::Pending)).await;
+            if calls == Calls::One {
+                return;
+            }
+        } else if self.cx.frame.is_open() {
             // Left by the host, which has the context between two steps.
             self.cx.close_frame();
         }
         loop {
-            let Self { cx, cursor, driven: Driven { pipeline, signal } } = self;
+            let Self { cx, cursor, driven: Driven { pipeline, signal }, .. } = self;
             let next = cursor.next_call(pipeline.lists(), |module, event| pipeline.calls(cx, module, event));
             let Some(Entry { module: id, synchronous }) = next else { return };
             if calls == Calls::ToHandler && cursor.is_finishing() {
@@ -188,23 +239,39 @@ impl Run {
     /// Here a call costs what a virtual call costs: nothing is kept across an await, and one guard contains the
     /// panics of all. Who panicked is in the frame.
     fn synchronous_calls(&mut self, calls: Calls) -> Option<Result<Flow>> {
-        let Self { cx, cursor, driven: Driven { pipeline, signal } } = self;
+        let Self { cx, cursor, driven: Driven { pipeline, signal }, .. } = self;
         let lists = pipeline.lists();
         contain_calls(|| {
             loop {
-                let entry = cursor.next_call(lists, |module, event| pipeline.calls(cx, module, event))?;
-                if !entry.synchronous || (calls == Calls::ToHandler && cursor.is_finishing()) {
+                cursor.next_call(lists, |module, event| pipeline.calls(cx, module, event))?;
+                if calls == Calls::ToHandler && cursor.is_finishing() {
                     return None;
                 }
-                let event = cursor.event();
-                enter(cx, pipeline, entry.module, event);
-                match unusual(dispatch(pipeline.module(entry.module), cx, event, Provider::None)) {
-                    None if cx.has_nothing_to_settle() => {
-                        cursor.advance(lists, Flow::Continue);
-                        called(cx, cursor, lists, signal);
+                // What depends on the event alone is asked once for all its modules.
+                let (event, entries) = (cursor.event(), cursor.entries(lists));
+                let executes = event == Event::of(Notification::ExecuteRequestHandler);
+                while let Some(entry) = entries.get(cursor.position()) {
+                    if !entry.synchronous {
+                        return None;
                     }
-                    None => return Some(Ok(Flow::Continue)),
-                    unusual => return unusual,
+                    if !pipeline.calls(cx, entry.module, event) {
+                        cursor.skip();
+                        continue;
+                    }
+                    enter(cx, pipeline, entry.module, event);
+                    match unusual(dispatch(pipeline.module(entry.module), cx, event, Provider::None)) {
+                        None if cx.has_nothing_to_settle() => {}
+                        None => return Some(Ok(Flow::Continue)),
+                        unusual => return unusual,
+                    }
+                    cursor.skip();
+                    if executes {
+                        executed(cx);
+                    }
+                    if signal.is_gone() {
+                        cursor.finish(lists);
+                        break;
+                    }
                 }
             }
         })
@@ -212,7 +279,7 @@ impl Run {
 
     /// What follows a call whose answer is more than "continue".
     async fn settle_call(&mut self, result: Result<Flow>) {
-        let Self { cx, cursor, driven: Driven { pipeline, signal } } = self;
+        let Self { cx, cursor, driven: Driven { pipeline, signal }, .. } = self;
         let (id, event) = (cx.frame.module, cursor.event());
         let result = match result {
             Ok(Flow::Pending) => {
@@ -221,6 +288,12 @@ impl Run {
             }
             result => result,
         };
+        self.settled(result);
+    }
+
+    /// What follows a call that waits for nothing.
+    fn settled(&mut self, result: Result<Flow>) {
+        let (id, event) = (self.cx.frame.module, self.cursor.event());
         let result = leave(&mut self.cx, &self.driven.pipeline, id, self.cursor.position(), result);
         let flow = self.answer(event, result);
         self.cursor.advance(self.driven.pipeline.lists(), flow);
@@ -243,16 +316,59 @@ impl Run {
         self.cx.nobody_handled()
     }
 
+    /// `false`: the service may wait.
+    fn handle_at_once(&mut self) -> bool {
+        let service = self.wants_service();
+        let Self { cx, driven: Driven { pipeline, .. }, .. } = self;
+        let result = match pipeline.handler().filter(|_| service) {
+            Some(_) if !pipeline.has_synchronous_handler() => return false,
+            handler => {
+                cx.frame.enter(ModuleId::HOST, Notification::ExecuteRequestHandler.into());
+                match handler {
+                    Some(handler) => {
+                        cx.response_mut().set_answered();
+                        invoke_handler(&**handler, cx).and_then(unusual).unwrap_or(Ok(Flow::Continue))
+                    }
+                    None => cx.nobody_handled(),
+                }
+            }
+        };
+        self.handled(result);
+        true
+    }
+
     async fn send(&mut self) {
-        self.cx.frame = crate::context::Frame::default();
+        let begun = self.waits == Waits::Send;
+        if !begun {
+            self.cx.frame = crate::context::Frame::default();
+        }
         let Self { cx, driven: Driven { signal, .. }, .. } = self;
         let send = pin!(async move {
-            cx.send_final().await;
+            match begun {
+                true => cx.finish_final().await,
+                false => cx.send_final().await,
+            }
             Ok(())
         });
         // Only a disconnect ends it early, and then there is nobody to tell.
         let _ = Contained::new(send, Some(signal)).await;
+        self.waits = Waits::No;
         self.cursor.sent();
+    }
+
+    /// `false`: something is to be waited for.
+    fn send_at_once(&mut self) -> bool {
+        if !self.cx.sends_at_once() {
+            return false;
+        }
+        let cx = &mut self.cx;
+        cx.frame.reset();
+        if let Ok(false) = contained(|| cx.start_final()) {
+            self.waits = Waits::Send;
+            return false;
+        }
+        self.cursor.sent();
+        true
     }
 
     /// Turns a module's answer into a flow, and its error into a response.
@@ -290,12 +406,17 @@ pub(crate) fn answer(cx: &mut Context, event: Event, result: Result<Flow>) -> Fl
 /// After every call.
 fn called(cx: &mut Context, cursor: &mut Cursor, lists: &EventLists, signal: &Signal) {
     if cx.event() == Event::of(Notification::ExecuteRequestHandler) {
-        cx.control.executed = true;
-        cx.response_mut().set_answered();
+        executed(cx);
     }
     if signal.is_gone() {
         cursor.finish(lists);
     }
+}
+
+/// A module has run at ExecuteRequestHandler.
+fn executed(cx: &mut Context) {
+    cx.control.executed = true;
+    cx.response_mut().set_answered();
 }
 
 /// The answer of a method that returns no future, unless it is "continue".

@@ -72,10 +72,11 @@ impl Host for ServerHost {
         self.sent = self.carrier.as_ref().and_then(|carrier| carrier.start_send(part));
     }
 
+    fn sent_at_once(&mut self) -> Option<Completion> {
+        self.sent
+    }
+
     fn poll_send(&mut self, task: &mut Task<'_>) -> Poll<Completion> {
-        if let Some(sent) = self.sent {
-            return Poll::Ready(sent);
-        }
         self.carrier
             .as_ref()
             .map_or(Poll::Ready(Completion::failure(GONE)), |carrier| carrier.poll_send(task))

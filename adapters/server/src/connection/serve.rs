@@ -218,12 +218,13 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
             }
             None => self.serving.context(request, self.connection, carrier),
         };
-        let disconnector = cx.disconnector();
         let mut run = match refused {
             None => Run::new(cx),
             Some(reject) => Run::refused(cx, &reject.into()),
         };
-        {
+        // Nobody needs to listen for a client that goes away before something waits.
+        if !run.run_at_once() {
+            let disconnector = run.context().disconnector();
             let mut end = pin!(run.run_to_end());
             let watchdog = &mut *self.watchdog;
             poll_fn(|task| {

@@ -4,7 +4,6 @@ use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
 
 use super::{Progress, Response, is_final_status};
-use crate::contain::contained;
 use crate::{EntityChunk, Outgoing, ResponseHead};
 
 /// Headers that describe an entity, say where another one is, or let a cache keep it.
@@ -105,14 +104,12 @@ impl Response {
     pub(crate) fn part_left(&mut self, end: bool, foreign: bool) {
         self.clear_entity();
         if end {
-            self.head.headers.clear();
+            self.clear_headers();
             if !foreign {
-                self.trailers = None;
+                self.clear_trailers();
             }
         }
-        if !self.head.extensions.is_empty() {
-            let _ = contained(|| self.head.extensions.clear());
-        }
+        self.clear_extensions();
     }
 
     /// Turns the response into an error page without details.
