@@ -14,7 +14,7 @@ use tokio::runtime::{self, RuntimeFlavor};
 
 use crate::buffers::Buffers;
 use crate::handles::make_blocking;
-use crate::in_flight::InFlight;
+use crate::in_flight::Once;
 use crate::ring::Ring;
 use crate::runtime::assemble;
 use crate::shared::Shared;
@@ -130,15 +130,14 @@ impl Driver for UringDriver {
     }
 
     fn submit(&self, operation: Operation) -> Result<OperationKey, Rejected> {
-        let socket = match Self::prepare(&operation) {
+        let mut socket = match Self::prepare(&operation) {
             Ok(socket) => socket,
             Err(error) => {
                 let status = bivalve_core::CompletionStatus::from_io_error(&error);
                 return Err(Rejected::new(operation, status));
             }
         };
-        self.shared
-            .with(|state, _fx| state.submit(operation, |in_flight: &mut InFlight| in_flight.socket = socket))
+        self.shared.with(|state, _fx| state.submit(operation, |once: &mut Once| once.socket = socket.take()))
     }
 
     fn poll(&self, key: OperationKey, task: &mut task::Context<'_>) -> Poll<Finished> {

@@ -10,7 +10,7 @@ use bivalve_core::{OperationKey, Resource};
 use io_uring::types::Fd;
 use socket2::SockRef;
 
-/// A descriptor that is associated, and who uses it.
+/// A descriptor that is associated, and who uses it. Small, as most do nothing at a time.
 pub(crate) struct Entry {
     /// Shared with those who look at it, or send a file, while the lock is free.
     pub(crate) resource: Arc<Resource>,
@@ -23,9 +23,11 @@ pub(crate) struct Entry {
     /// Its place in the ring's table.
     pub(crate) direct: Direct,
     /// Positioned operations in flight, which have no order.
-    pub(crate) independent: usize,
-    incoming: VecDeque<OperationKey>,
-    outgoing: VecDeque<OperationKey>,
+    pub(crate) independent: u32,
+    /// The operation of each direction that is running.
+    running: [Option<OperationKey>; 2],
+    /// Those behind it, once there were any.
+    behind: Option<Box<[VecDeque<OperationKey>; 2]>>,
 }
 
 /// Whether a descriptor is in the ring's table, under the index of its handle.
@@ -56,17 +58,43 @@ impl Entry {
             broken: false,
             direct: Direct::No,
             independent: 0,
-            incoming: VecDeque::new(),
-            outgoing: VecDeque::new(),
+            running: [None; 2],
+            behind: None,
         }
     }
 
-    /// The operations of one direction, the one that is running first.
-    pub(crate) fn queue(&mut self, direction: Direction) -> &mut VecDeque<OperationKey> {
-        match direction {
-            Direction::In => &mut self.incoming,
-            Direction::Out => &mut self.outgoing,
+    /// Takes an operation into the queue of its direction. Whether it runs, and is not behind another.
+    pub(crate) fn enter(&mut self, direction: Direction, key: OperationKey) -> bool {
+        let running = &mut self.running[direction as usize];
+        if running.is_none() {
+            *running = Some(key);
+            return true;
         }
+        self.behind.get_or_insert_default()[direction as usize].push_back(key);
+        false
+    }
+
+    /// An operation has ended. The one that runs next, if that was the one that ran.
+    pub(crate) fn leave(&mut self, direction: Direction, key: OperationKey) -> Option<OperationKey> {
+        let running = &mut self.running[direction as usize];
+        let behind = self.behind.as_mut().map(|behind| &mut behind[direction as usize]);
+        if *running == Some(key) {
+            *running = behind.and_then(VecDeque::pop_front);
+            return *running;
+        }
+        let behind = behind?;
+        if behind.back() == Some(&key) {
+            behind.pop_back();
+        } else {
+            behind.retain(|other| *other != key);
+        }
+        None
+    }
+
+    /// The operations of one direction, the one that runs last.
+    pub(crate) fn last_to_first(&self, direction: Direction) -> impl Iterator<Item = OperationKey> {
+        let behind = self.behind.iter().flat_map(move |behind| behind[direction as usize].iter().rev());
+        behind.copied().chain(self.running[direction as usize])
     }
 
     /// From here on closing does not block (`Driver::close`), whatever option was set through `inspect`: what is in the
@@ -83,7 +111,7 @@ impl Entry {
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.independent == 0 && self.incoming.is_empty() && self.outgoing.is_empty()
+        self.independent == 0 && self.running == [None; 2]
     }
 }
 

@@ -4,26 +4,43 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 use bivalve_core::driver::Direction;
-use bivalve_core::{Completion, CompletionStatus, EntityChunk, Finished, FinishedBuffer, Operation};
+use bivalve_core::{Completion, CompletionStatus, EntityChunk, Finished, FinishedBuffer, Handle, Operation};
 use bytes::{Bytes, BytesMut};
 use io_uring::types::Timespec;
 use socket2::SockAddr;
 
-/// An operation while the driver has it: its buffers, and how far it has come.
+/// An operation while the driver has it. It is small: thousands may wait for something that comes seldom.
 pub(crate) struct InFlight {
-    pub(crate) operation: Operation,
+    pub(crate) work: Work,
+    /// Of a receive that goes on, when the shared buffers have run out.
+    #[allow(clippy::box_collection, reason = "rare, and every operation has room for it")]
+    pub(crate) heap: Option<Box<BytesMut>>,
+    /// Cancellations that the kernel did not find it for, though it had it.
+    pub(crate) unfound: u16,
     pub(crate) place: Place,
     /// Somebody asked for cancellation: whatever comes next is the end.
     pub(crate) cancelled: bool,
-    /// Cancellations that the kernel did not find it for, though it had it.
-    pub(crate) unfound: u16,
     /// Of an operation that goes on: the kernel is told to stop, or has stopped, until the consumer has caught up.
     pub(crate) pause: Pause,
+}
+
+/// What is to be done.
+pub(crate) enum Work {
+    /// `AcceptMany` of this listener.
+    AcceptMany(Handle),
+    /// `ReceiveMany` of this stream.
+    ReceiveMany(Handle),
+    /// Anything that ends once.
+    Once(Box<Once>),
+}
+
+/// An operation that ends once: its buffers, and how far it has come. Boxed and used again, so that those that are under
+/// way are in few places.
+pub(crate) struct Once {
+    pub(crate) operation: Operation,
     pub(crate) progress: Progress,
     /// What the kernel reads besides the buffers.
     pub(crate) scratch: Option<Box<Scratch>>,
-    /// Of a receive that goes on, when the shared buffers have run out.
-    pub(crate) heap: Option<BytesMut>,
     /// Of a connect: the socket that is to become the handle.
     pub(crate) socket: Option<OwnedFd>,
 }
@@ -114,6 +131,8 @@ pub(crate) struct Spare {
     scratches: Vec<Box<Scratch>>,
     /// Apart from the scratches: they are large, and a timer that takes a scratch has no use for one.
     pieces: Vec<BytesMut>,
+    #[allow(clippy::vec_box, reason = "an operation takes the box as it is, and costs no allocation then")]
+    onces: Vec<Box<Once>>,
 }
 
 impl Spare {
@@ -136,27 +155,98 @@ impl Spare {
             self.scratches.push(scratch);
         }
     }
+
+    fn once(&mut self, operation: Operation) -> Box<Once> {
+        match self.onces.pop() {
+            Some(mut once) => {
+                once.operation = operation;
+                once
+            }
+            None => {
+                let progress = Progress::default();
+                Box::new(Once { operation, progress, scratch: None, socket: None })
+            }
+        }
+    }
+
+    /// What an operation that has ended had, but for the operation itself, which is returned.
+    fn put_back(&mut self, mut once: Box<Once>) -> Operation {
+        once.scratch.take().into_iter().for_each(|scratch| self.keep(scratch));
+        once.progress = Progress::default();
+        once.socket = None;
+        let operation = std::mem::replace(&mut once.operation, Operation::Post { bytes: 0 });
+        if self.onces.len() < ONCES {
+            self.onces.push(once);
+        }
+        operation
+    }
 }
 
 const SCRATCHES: usize = 256;
+const ONCES: usize = 1024;
 /// For the few files that are sent at one moment.
 const PIECES: usize = 8;
 
 impl InFlight {
-    pub(crate) fn new(operation: Operation) -> Self {
-        Self {
-            operation,
-            place: Place::Queued,
-            cancelled: false,
-            unfound: 0,
-            pause: Pause::No,
-            progress: Progress::default(),
-            scratch: None,
-            heap: None,
-            socket: None,
+    pub(crate) fn new(operation: Operation, spare: &mut Spare) -> Self {
+        let work = match operation {
+            Operation::AcceptMany { handle } => Work::AcceptMany(handle),
+            Operation::ReceiveMany { handle } => Work::ReceiveMany(handle),
+            once => Work::Once(spare.once(once)),
+        };
+        Self { work, heap: None, unfound: 0, place: Place::Queued, cancelled: false, pause: Pause::No }
+    }
+
+    pub(crate) fn handle(&self) -> Option<Handle> {
+        match &self.work {
+            Work::AcceptMany(handle) | Work::ReceiveMany(handle) => Some(*handle),
+            Work::Once(once) => once.operation.handle(),
         }
     }
 
+    pub(crate) fn direction(&self) -> Option<Direction> {
+        match &self.work {
+            Work::AcceptMany(_) | Work::ReceiveMany(_) => Some(Direction::In),
+            Work::Once(once) => once.operation.direction(),
+        }
+    }
+
+    /// What it is if it ends once.
+    pub(crate) fn once(&mut self) -> Option<&mut Once> {
+        match &mut self.work {
+            Work::Once(once) => Some(once),
+            Work::AcceptMany(_) | Work::ReceiveMany(_) => None,
+        }
+    }
+
+    /// Whether it goes on, item by item.
+    pub(crate) fn is_multishot(&self) -> bool {
+        !matches!(self.work, Work::Once(_))
+    }
+
+    /// The end, with the buffer, of what ends once.
+    pub(crate) fn finish(self, completion: Completion, spare: &mut Spare) -> Finished {
+        match self.work {
+            Work::Once(once) => spare.put_back(once).finish(completion),
+            Work::AcceptMany(_) | Work::ReceiveMany(_) => Finished::bare(completion),
+        }
+    }
+
+    /// The end of one whose memory the kernel keeps: all of it is leaked, and an empty buffer comes in the place of its own.
+    pub(crate) fn leak(self) -> Finished {
+        let finished = match &self.work {
+            Work::Once(once) => without_buffer(&once.operation),
+            Work::AcceptMany(_) | Work::ReceiveMany(_) => {
+                Finished::bare(Completion::failure(CompletionStatus::CANCELLED))
+            }
+        };
+        // Not freed under the kernel: it has the addresses of the buffers in there.
+        Box::leak(Box::new(self));
+        finished
+    }
+}
+
+impl Once {
     /// Whether it is a send that has sent something and not all: what follows would be taken for the rest of it.
     pub(crate) fn is_half_sent(&self) -> bool {
         let whole = match &self.operation {
@@ -167,23 +257,14 @@ impl InFlight {
         self.progress.done > 0 && (self.progress.done as u64) < whole
     }
 
-    pub(crate) fn direction(&self) -> Option<Direction> {
-        self.operation.direction()
-    }
-
-    /// The end, with the buffer.
-    pub(crate) fn finish(self, completion: Completion) -> Finished {
-        self.operation.finish(completion)
-    }
-
     /// Bytes that are done, and a reason to stop.
     pub(crate) fn stopped(&self, status: CompletionStatus) -> Completion {
         Completion::new(self.progress.done, status)
     }
 }
 
-/// The end of an operation whose memory the kernel has kept: an empty buffer in the place of the one that is leaked.
-pub(crate) fn without_buffer(operation: &Operation) -> Finished {
+/// An empty buffer in the place of the one that is leaked.
+fn without_buffer(operation: &Operation) -> Finished {
     let buffer = match operation {
         Operation::ReadAt { .. } | Operation::Receive { .. } => FinishedBuffer::Read(BytesMut::new()),
         Operation::WriteAt { .. } => FinishedBuffer::Write(Bytes::new()),

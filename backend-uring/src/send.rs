@@ -12,16 +12,16 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
-use bivalve_core::{EntityChunk, FileRange, Operation, Resource};
+use bivalve_core::{Completion, EntityChunk, FileRange, Operation, Resource};
 use io_uring::types::Fd;
 use io_uring::{opcode, squeue};
 
-use crate::in_flight::{InFlight, Progress, Scratch, Spare, Stage};
+use crate::in_flight::{Once, Progress, Scratch, Spare, Stage};
 
 /// What a send does next.
 pub(crate) enum Next {
-    /// Nothing: all of it has gone.
-    Done,
+    /// Nothing: it has ended like this.
+    Done(Completion),
     /// The kernel sends or reads.
     Submit(squeue::Entry),
     /// `sendfile(2)`, outside the lock.
@@ -41,21 +41,21 @@ const SENDFILE: u64 = 128 * 1024;
 const PIECE: usize = 256 * 1024;
 
 /// The next step of a `Send` or `SendFile`.
-pub(crate) fn next(in_flight: &mut InFlight, fd: Fd, is_pipe: bool, spare: &mut Spare) -> Next {
-    if let Stage::Piece { sent } = in_flight.progress.stage {
-        let piece = &in_flight.scratch.get_or_insert_default().piece[sent..];
+pub(crate) fn next(once: &mut Once, fd: Fd, is_pipe: bool, spare: &mut Spare) -> Next {
+    if let Stage::Piece { sent } = once.progress.stage {
+        let piece = &once.scratch.get_or_insert_default().piece[sent..];
         if !piece.is_empty() {
             return Next::Submit(send(fd, is_pipe, piece, Behind::Anything));
         }
-        in_flight.progress.stage = Stage::Bytes;
+        once.progress.stage = Stage::Bytes;
     }
-    let progress = &mut in_flight.progress;
-    let chunks = match &in_flight.operation {
+    let progress = &mut once.progress;
+    let chunks = match &once.operation {
         Operation::Send { chunks, .. } => chunks.as_slice(),
         Operation::SendFile { range, .. } => {
-            return next_of_file(range, progress, &mut in_flight.scratch, spare, is_pipe);
+            return next_of_file(range, progress, &mut once.scratch, spare, is_pipe);
         }
-        _ => return Next::Done,
+        _ => return Next::Done(Completion::success(progress.done)),
     };
     while let Some(chunk) = chunks.get(progress.chunk) {
         if chunk.len() > progress.offset {
@@ -65,10 +65,8 @@ pub(crate) fn next(in_flight: &mut InFlight, fd: Fd, is_pipe: bool, spare: &mut 
         progress.offset = 0;
     }
     match chunks.get(progress.chunk) {
-        None => Next::Done,
-        Some(EntityChunk::File(range)) => {
-            next_of_file(range, progress, &mut in_flight.scratch, spare, is_pipe)
-        }
+        None => Next::Done(Completion::success(progress.done)),
+        Some(EntityChunk::File(range)) => next_of_file(range, progress, &mut once.scratch, spare, is_pipe),
         Some(EntityChunk::Bytes(first)) => {
             progress.stage = Stage::Bytes;
             // Less than the chunk's length, which is a usize.
@@ -77,13 +75,13 @@ pub(crate) fn next(in_flight: &mut InFlight, fd: Fd, is_pipe: bool, spare: &mut 
             if !matches!(rest.first(), Some(EntityChunk::Bytes(_))) {
                 return Next::Submit(send(fd, is_pipe, first, Behind::of(rest.first())));
             }
-            let scratch = in_flight.scratch.get_or_insert_with(|| spare.take());
+            let scratch = once.scratch.get_or_insert_with(|| spare.take());
             gather(scratch, first, rest);
             let behind = Behind::of(rest.get(scratch.vectors.len() - 1));
             Next::Submit(send_vectors(fd, is_pipe, scratch, behind))
         }
         // A kind of chunk that this driver does not know: core added one, and this crate was not told.
-        Some(_) => Next::Done,
+        Some(_) => Next::Done(Completion::success(progress.done)),
     }
 }
 
@@ -96,7 +94,7 @@ fn next_of_file(
 ) -> Next {
     let left = range.len().saturating_sub(progress.offset);
     if left == 0 {
-        return Next::Done;
+        return Next::Done(Completion::success(progress.done));
     }
     let offset = range.offset() + progress.offset;
     if left <= SENDFILE && !is_pipe && progress.stage != Stage::Reading {
@@ -183,11 +181,11 @@ fn gather(scratch: &mut Scratch, first: &[u8], rest: &[EntityChunk]) {
 }
 
 /// Counts bytes that have gone, over as many chunks as they reach.
-pub(crate) fn advance(in_flight: &mut InFlight, bytes: usize) {
-    let progress = &mut in_flight.progress;
+pub(crate) fn advance(once: &mut Once, bytes: usize) {
+    let progress = &mut once.progress;
     progress.done += bytes;
     progress.offset += bytes as u64;
-    if let Operation::Send { chunks, .. } = &in_flight.operation {
+    if let Operation::Send { chunks, .. } = &once.operation {
         while let Some(chunk) = chunks.get(progress.chunk).filter(|chunk| chunk.len() <= progress.offset) {
             progress.offset -= chunk.len();
             progress.chunk += 1;

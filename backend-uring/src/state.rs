@@ -24,7 +24,7 @@ pub(crate) use self::effects::Effects;
 pub(crate) use self::start::Start;
 use crate::Features;
 use crate::handles::{Direct, Entry};
-use crate::in_flight::{InFlight, Pause, Place, Spare, without_buffer};
+use crate::in_flight::{InFlight, Once, Pause, Place, Spare};
 
 /// What is asked of the driver, and how far it is.
 pub(crate) struct State {
@@ -91,7 +91,7 @@ impl State {
     pub(crate) fn submit(
         &mut self,
         operation: Operation,
-        prepare: impl FnOnce(&mut InFlight),
+        prepare: impl FnMut(&mut Once),
     ) -> Result<OperationKey, Rejected> {
         if self.closed {
             return Err(Rejected::new(operation, CompletionStatus::CANCELLED));
@@ -107,18 +107,15 @@ impl State {
         }
         self.running += 1;
         let (handle, direction) = (operation.handle(), operation.direction());
-        let mut in_flight = InFlight::new(operation);
-        prepare(&mut in_flight);
+        let mut in_flight = InFlight::new(operation, &mut self.spare);
+        in_flight.once().into_iter().for_each(prepare);
         let key = self.operations.insert(in_flight);
         if let Some(entry) = handle.and_then(|handle| self.entry_mut(handle)) {
             match direction {
-                Some(direction) => {
-                    let queue = entry.queue(direction);
-                    queue.push_back(key);
-                    if queue.len() > 1 {
-                        self.set_place(key, Place::Behind);
-                        return Ok(key);
-                    }
+                Some(direction) if entry.enter(direction, key) => {}
+                Some(_) => {
+                    self.set_place(key, Place::Behind);
+                    return Ok(key);
                 }
                 None => entry.independent += 1,
             }
@@ -154,9 +151,8 @@ impl State {
             return;
         }
         if self.entry(handle).is_some_and(|entry| entry.independent > 0) {
-            let own = |in_flight: &InFlight| {
-                in_flight.operation.handle() == Some(handle) && in_flight.direction().is_none()
-            };
+            let own =
+                |in_flight: &InFlight| in_flight.handle() == Some(handle) && in_flight.direction().is_none();
             let running = self.operations.running().filter(|(_, in_flight)| own(in_flight));
             let keys: Vec<OperationKey> = running.map(|(key, _)| key).collect();
             for key in keys {
@@ -190,10 +186,9 @@ impl State {
             return false;
         }
         entry.linger_not();
-        let mut keys: Vec<OperationKey> = entry.queue(Direction::In).iter().copied().collect();
-        keys.extend(entry.queue(Direction::Out).iter());
         // From the back, so that none starts only to be cancelled.
-        for key in keys.into_iter().rev() {
+        let keys = entry.last_to_first(Direction::Out).chain(entry.last_to_first(Direction::In));
+        for key in keys.collect::<Vec<_>>() {
             self.cancel(key, fx);
         }
         true
@@ -206,11 +201,9 @@ impl State {
         for key in keys {
             let Some(in_flight) = self.operations.take(key) else { continue };
             self.running -= 1;
-            let finished = without_buffer(&in_flight.operation);
-            let multishot = in_flight.operation.is_multishot();
-            let (handle, direction) = (in_flight.operation.handle(), in_flight.direction());
-            // Not freed under the kernel: it has the addresses of the buffers in there.
-            Box::leak(Box::new(in_flight));
+            let multishot = in_flight.is_multishot();
+            let (handle, direction) = (in_flight.handle(), in_flight.direction());
+            let finished = in_flight.leak();
             if multishot {
                 self.push(key, finished, fx);
                 fx.wakers.extend(self.operations.end(key));
@@ -292,11 +285,12 @@ impl State {
 
     fn conclude_cancelled(&mut self, key: OperationKey, fx: &mut Effects) {
         let Some(in_flight) = self.operations.get_mut(key) else { return };
-        if in_flight.operation.is_multishot() {
-            self.end(key, Some(CompletionStatus::CANCELLED), fx);
-        } else {
-            let completion = in_flight.stopped(CompletionStatus::CANCELLED);
-            self.finish(key, completion, None, fx);
+        match in_flight.once() {
+            None => self.end(key, Some(CompletionStatus::CANCELLED), fx),
+            Some(once) => {
+                let completion = once.stopped(CompletionStatus::CANCELLED);
+                self.finish(key, completion, None, fx);
+            }
         }
     }
 
@@ -310,13 +304,12 @@ impl State {
     ) {
         let Some(mut in_flight) = self.operations.take(key) else { return };
         self.running -= 1;
-        let half_sent = !completion.is_success() && in_flight.is_half_sent();
-        in_flight.scratch.take().into_iter().for_each(|scratch| self.spare.keep(scratch));
-        let (handle, direction) = (in_flight.operation.handle(), in_flight.direction());
-        let finished = match buffer {
-            Some(buffer) => Finished { completion, buffer },
-            None => in_flight.finish(completion),
-        };
+        let half_sent = !completion.is_success() && in_flight.once().is_some_and(|once| once.is_half_sent());
+        let (handle, direction) = (in_flight.handle(), in_flight.direction());
+        let mut finished = in_flight.finish(completion, &mut self.spare);
+        if let Some(buffer) = buffer {
+            finished.buffer = buffer;
+        }
         self.deliver(key, finished, fx);
         if half_sent {
             self.break_sending(key, handle, fx);
@@ -329,7 +322,7 @@ impl State {
         let Some(entry) = handle.and_then(|handle| self.entry_mut(handle)) else { return };
         entry.broken = true;
         let behind: Vec<OperationKey> =
-            entry.queue(Direction::Out).iter().rev().copied().filter(|other| *other != key).collect();
+            entry.last_to_first(Direction::Out).filter(|other| *other != key).collect();
         for key in behind {
             self.finish(key, Completion::failure(CompletionStatus::BROKEN_PIPE), None, fx);
         }
@@ -342,9 +335,8 @@ impl State {
         }
         let Some(in_flight) = self.operations.take(key) else { return };
         self.running -= 1;
-        in_flight.scratch.into_iter().for_each(|scratch| self.spare.keep(scratch));
         fx.wakers.extend(self.operations.end(key));
-        self.release(key, in_flight.operation.handle(), in_flight.operation.direction(), fx);
+        self.release(key, in_flight.handle(), in_flight.direction(), fx);
     }
 
     fn push(&mut self, key: OperationKey, item: Finished, fx: &mut Effects) {
@@ -382,17 +374,9 @@ impl State {
         match direction {
             None => entry.independent -= 1,
             Some(direction) => {
-                let queue = entry.queue(direction);
-                if queue.front() == Some(&key) {
-                    queue.pop_front();
-                    if let Some(next) = queue.front().copied() {
-                        self.set_place(next, Place::Queued);
-                        self.queue.push_back(next);
-                    }
-                } else if queue.back() == Some(&key) {
-                    queue.pop_back();
-                } else {
-                    queue.retain(|other| *other != key);
+                if let Some(next) = entry.leave(direction, key) {
+                    self.set_place(next, Place::Queued);
+                    self.queue.push_back(next);
                 }
             }
         }

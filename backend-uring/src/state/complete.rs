@@ -15,7 +15,7 @@ use super::start::{Start, cancellation, key, user_data};
 use super::{AHEAD, AHEAD_ACCEPTED, Effects, State};
 use crate::buffers::Buffers;
 use crate::handles;
-use crate::in_flight::{InFlight, Pause, Place, Stage};
+use crate::in_flight::{Once, Pause, Place, Stage, Work};
 use crate::send::{self, Sent};
 
 /// A completion, and where the buffers are that it may name.
@@ -42,21 +42,22 @@ impl State {
         if !more {
             in_flight.place = Place::Queued;
         }
-        match &mut in_flight.operation {
-            Operation::AcceptMany { .. } => return self.accepted_one(key, arrived.result, more, fx),
-            Operation::ReceiveMany { .. } => return self.received_one(key, arrived, more, fx),
-            _ => {}
-        }
         // It was interrupted before it did anything.
-        if arrived.result == -libc::EINTR && !in_flight.cancelled {
-            self.queue.push_back(key);
-            return;
-        }
+        let interrupted = arrived.result == -libc::EINTR && !in_flight.cancelled;
+        let once = match &mut in_flight.work {
+            Work::AcceptMany(listener) => {
+                let listener = *listener;
+                return self.accepted_one(key, listener, arrived.result, more, fx);
+            }
+            Work::ReceiveMany(_) => return self.received_one(key, arrived, more, fx),
+            Work::Once(_) if interrupted => return self.queue.push_back(key),
+            Work::Once(once) => once,
+        };
         let moved = match usize::try_from(arrived.result) {
             Ok(moved) => moved,
             Err(_) => return self.failed(key, -arrived.result, fx),
         };
-        match &mut in_flight.operation {
+        match &mut once.operation {
             Operation::ReadAt { buffer, .. } | Operation::Receive { buffer, .. } => {
                 // SAFETY: the kernel has written so many bytes behind the buffer's length and is done with it; it was told no
                 // more than the spare capacity.
@@ -64,7 +65,7 @@ impl State {
                 self.finish(key, Completion::success(moved), None, fx);
             }
             Operation::WriteAt { .. } => {
-                in_flight.progress.done += moved;
+                once.progress.done += moved;
                 self.go_on(key, moved == 0, fx);
             }
             Operation::Send { .. } | Operation::SendFile { .. } => self.sent(key, moved, fx),
@@ -74,7 +75,7 @@ impl State {
                 self.finish_with_handle(key, accepted, fx);
             }
             Operation::Connect { .. } => {
-                let Some(socket) = in_flight.socket.take() else { return };
+                let Some(socket) = once.socket.take() else { return };
                 let connected = self.insert(Resource::TcpStream(socket.into()), fx);
                 self.finish_with_handle(key, connected, fx);
             }
@@ -100,31 +101,32 @@ impl State {
     pub(crate) fn sent_file(&mut self, key: OperationKey, sent: Sent, fx: &mut Effects) -> Start {
         let Some(in_flight) = self.operations.get_mut(key) else { return Start::Nothing };
         in_flight.place = Place::Queued;
-        in_flight.progress.stage = Stage::Bytes;
-        if in_flight.cancelled {
+        let cancelled = in_flight.cancelled;
+        let (handle, Some(once)) = (in_flight.handle(), in_flight.once()) else { return Start::Nothing };
+        once.progress.stage = Stage::Bytes;
+        if cancelled {
             if let Sent::Bytes(bytes) = sent {
-                send::advance(in_flight, bytes);
+                send::advance(once, bytes);
             }
             self.go_on(key, false, fx);
             return Start::Nothing;
         }
         match sent {
             Sent::Bytes(0) => {
-                let completion = in_flight.stopped(CompletionStatus::END_OF_FILE);
+                let completion = once.stopped(CompletionStatus::END_OF_FILE);
                 self.finish(key, completion, None, fx);
             }
             Sent::Bytes(bytes) => {
-                send::advance(in_flight, bytes);
+                send::advance(once, bytes);
                 self.go_on(key, false, fx);
             }
             Sent::NotCached => {
-                in_flight.progress.stage = Stage::Reading;
+                once.progress.stage = Stage::Reading;
                 self.queue.push_back(key);
             }
             Sent::Full => {
-                in_flight.progress.stage = Stage::Room;
+                once.progress.stage = Stage::Room;
                 in_flight.place = Place::Kernel;
-                let handle = in_flight.operation.handle();
                 let fd = handle.and_then(|handle| self.entry(handle)).map_or(types::Fd(-1), |entry| entry.fd);
                 let events = u32::from(libc::POLLOUT.cast_unsigned());
                 return Start::Submit(opcode::PollAdd::new(fd, events).build().user_data(user_data(key)));
@@ -132,6 +134,10 @@ impl State {
             Sent::Failed(errno) => self.failed(key, errno, fx),
         }
         Start::Nothing
+    }
+
+    fn once(&mut self, key: OperationKey) -> Option<&mut Once> {
+        self.operations.get_mut(key)?.once()
     }
 
     fn finish_with_handle(&mut self, key: OperationKey, handle: Option<Handle>, fx: &mut Effects) {
@@ -143,43 +149,43 @@ impl State {
     }
 
     fn failed(&mut self, key: OperationKey, errno: i32, fx: &mut Effects) {
-        let Some(in_flight) = self.operations.get_mut(key) else { return };
-        if matches!(in_flight.operation, Operation::Timer { .. }) && errno == libc::ETIME {
+        let Some(once) = self.once(key) else { return };
+        if matches!(once.operation, Operation::Timer { .. }) && errno == libc::ETIME {
             return self.finish(key, Completion::success(0), None, fx);
         }
         let errno = if errno == libc::EINTR { libc::ECANCELED } else { errno };
-        let completion = in_flight.stopped(status(errno));
+        let completion = once.stopped(status(errno));
         self.finish(key, completion, None, fx);
     }
 
     /// A send has moved bytes, read a piece of a file, or may go on.
     fn sent(&mut self, key: OperationKey, moved: usize, fx: &mut Effects) {
-        let Some(in_flight) = self.operations.get_mut(key) else { return };
-        let nothing = match in_flight.progress.stage {
+        let Some(once) = self.once(key) else { return };
+        let nothing = match once.progress.stage {
             Stage::Room => {
-                in_flight.progress.stage = Stage::Bytes;
+                once.progress.stage = Stage::Bytes;
                 false
             }
             Stage::Bytes => {
-                send::advance(in_flight, moved);
+                send::advance(once, moved);
                 moved == 0
             }
             Stage::Reading if moved == 0 => {
-                let completion = in_flight.stopped(CompletionStatus::END_OF_FILE);
+                let completion = once.stopped(CompletionStatus::END_OF_FILE);
                 return self.finish(key, completion, None, fx);
             }
             Stage::Reading => {
-                let piece = &mut in_flight.scratch.get_or_insert_default().piece;
+                let piece = &mut once.scratch.get_or_insert_default().piece;
                 // SAFETY: the kernel has written so many bytes from the start of the empty piece and is done with it; it was told
                 // no more than its capacity.
                 unsafe { piece.set_len(moved) };
-                in_flight.progress.stage = Stage::Piece { sent: 0 };
+                once.progress.stage = Stage::Piece { sent: 0 };
                 false
             }
             Stage::Piece { sent } => {
-                in_flight.progress.stage = Stage::Piece { sent: sent + moved };
+                once.progress.stage = Stage::Piece { sent: sent + moved };
                 // The stage knows how much of the piece is left; the range is counted here.
-                send::advance(in_flight, moved);
+                send::advance(once, moved);
                 moved == 0
             }
         };
@@ -189,12 +195,14 @@ impl State {
     /// More is to be done, unless somebody has cancelled. A call that moved nothing would be repeated for ever.
     fn go_on(&mut self, key: OperationKey, moved_nothing: bool, fx: &mut Effects) {
         let Some(in_flight) = self.operations.get_mut(key) else { return };
+        let cancelled = in_flight.cancelled;
+        let Some(once) = in_flight.once() else { return };
         // At once, and not when its turn comes again: most sends are whole with their first completion.
-        let end = if is_whole(in_flight) {
+        let end = if is_whole(once) {
             Some(CompletionStatus::SUCCESS)
         } else if moved_nothing {
             Some(CompletionStatus::UNSPECIFIED)
-        } else if in_flight.cancelled {
+        } else if cancelled {
             Some(CompletionStatus::CANCELLED)
         } else {
             None
@@ -202,16 +210,22 @@ impl State {
         match end {
             None => self.queue.push_back(key),
             Some(status) => {
-                let completion = in_flight.stopped(status);
+                let completion = once.stopped(status);
                 self.finish(key, completion, None, fx);
             }
         }
     }
 
-    fn accepted_one(&mut self, key: OperationKey, result: i32, more: bool, fx: &mut Effects) {
-        let Some(in_flight) = self.operations.get_mut(key) else { return };
-        let (cancelled, handle) = (in_flight.cancelled, in_flight.operation.handle());
-        if let Some(accepted) = handle.and_then(|handle| self.adopt(handle, result, fx)) {
+    fn accepted_one(
+        &mut self,
+        key: OperationKey,
+        listener: Handle,
+        result: i32,
+        more: bool,
+        fx: &mut Effects,
+    ) {
+        let cancelled = self.operations.get(key).is_some_and(|in_flight| in_flight.cancelled);
+        if let Some(accepted) = self.adopt(listener, result, fx) {
             let item =
                 Finished { completion: Completion::success(0), buffer: FinishedBuffer::Handle(accepted) };
             self.push(key, item, fx);
@@ -244,7 +258,7 @@ impl State {
                 None
             }
             (0, None, own) => {
-                own.into_iter().for_each(|buffer| heap.put_back(buffer));
+                own.into_iter().for_each(|buffer| heap.put_back(*buffer));
                 None
             }
             (_, Some(id), _) => buffers.take(id, received),
@@ -252,7 +266,7 @@ impl State {
                 // SAFETY: the kernel has written so many bytes from the start of the empty buffer and is done with it; it was told no
                 // more than its capacity.
                 unsafe { buffer.set_len(received) };
-                Some(heap.lease(buffer))
+                Some(heap.lease(*buffer))
             }
             (_, None, None) => None,
         };
@@ -320,7 +334,7 @@ impl State {
 
     fn set_heap(&mut self, key: OperationKey, buffer: BytesMut) {
         if let Some(in_flight) = self.operations.get_mut(key) {
-            in_flight.heap = Some(buffer);
+            in_flight.heap = Some(Box::new(buffer));
         }
     }
 
@@ -350,9 +364,9 @@ impl State {
 const MISSES: u16 = 1_000;
 
 /// Whether a send or write has nothing left to do.
-fn is_whole(in_flight: &InFlight) -> bool {
-    let progress = &in_flight.progress;
-    match &in_flight.operation {
+fn is_whole(once: &Once) -> bool {
+    let progress = &once.progress;
+    match &once.operation {
         Operation::WriteAt { buffer, .. } => progress.done == buffer.len(),
         // Counting has gone past chunks that are done, and those that are empty.
         Operation::Send { chunks, .. } => progress.chunk == chunks.len(),

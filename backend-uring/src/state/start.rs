@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use bivalve_core::driver::ResourceKind;
 use bivalve_core::{Completion, CompletionStatus, Operation, OperationKey, Resource};
+use bytes::BytesMut;
 use io_uring::types::{Fd, Timespec};
 use io_uring::{opcode, squeue};
 
 use super::{Effects, State};
 use crate::buffers::GROUP;
 use crate::handles::Direct;
-use crate::in_flight::{InFlight, Place, Stage};
+use crate::in_flight::{Once, Place, Spare, Stage, Work};
 use crate::send::{self, NO_OFFSET, Next, TRANSFER};
 use crate::{Feature, Features};
 
@@ -66,7 +67,7 @@ impl State {
         else {
             return Start::Nothing;
         };
-        let handle = in_flight.operation.handle();
+        let handle = in_flight.handle();
         let entry = handle.and_then(|handle| self.handles.get(handle.index(), handle.generation()));
         let is_pipe = entry.is_some_and(|entry| entry.kind == ResourceKind::Pipe);
         let is_broken = entry.is_some_and(|entry| entry.broken);
@@ -76,112 +77,104 @@ impl State {
             (Some(handle), Some(_)) if is_direct => Fd(handle.index().cast_signed()),
             (_, entry) => entry.map_or(Fd(-1), |entry| entry.fd),
         };
-        let built = match &in_flight.operation {
-            Operation::Post { bytes } => {
-                let completion = Completion::success(*bytes);
-                self.finish(key, completion, None, fx);
-                return Start::Nothing;
-            }
-            Operation::Send { .. } | Operation::SendFile { .. } | Operation::Shutdown { .. } if is_broken => {
-                self.finish(key, Completion::failure(CompletionStatus::BROKEN_PIPE), None, fx);
-                return Start::Nothing;
-            }
-            Operation::Send { .. } | Operation::SendFile { .. } => {
-                match send::next(in_flight, fd, is_pipe, &mut self.spare) {
-                    Next::Submit(entry) => Some(entry),
-                    Next::Done => None,
-                    Next::SendFile { file, offset, len } => {
-                        // With `sendfile(2)` for the moment, which is as good as with the kernel: a cancellation has to wait.
-                        in_flight.place = Place::Kernel;
-                        let Some(entry) = entry else { return Start::Nothing };
-                        let socket = Arc::clone(&entry.resource);
-                        return Start::SendFile { key, socket, file, offset, len };
-                    }
+        let mut of_handle = true;
+        let built = match &mut in_flight.work {
+            Work::AcceptMany(_) => accept_many(fd, self.features),
+            Work::ReceiveMany(_) => receive_many(in_flight.heap.as_deref_mut(), fd, is_pipe, self.features),
+            Work::Once(once) => match self::once(once, fd, is_pipe, is_broken, &mut self.spare) {
+                Next::Submit(entry) => {
+                    // A piece of a file is read from the file, not from the handle.
+                    of_handle = once.progress.stage != Stage::Reading;
+                    entry
                 }
-            }
-            Operation::WriteAt { buffer, .. } if buffer.len() == in_flight.progress.done => None,
-            operation => {
-                if matches!(operation, Operation::Connect { .. } | Operation::Timer { .. }) {
-                    in_flight.scratch = Some(self.spare.take());
+                Next::SendFile { file, offset, len } => {
+                    // With `sendfile(2)` for the moment, which is as good as with the kernel: a cancellation has to wait.
+                    in_flight.place = Place::Kernel;
+                    let Some(entry) = entry else { return Start::Nothing };
+                    let socket = Arc::clone(&entry.resource);
+                    return Start::SendFile { key, socket, file, offset, len };
                 }
-                build(in_flight, fd, is_pipe, self.features)
-            }
+                Next::Done(completion) => {
+                    self.finish(key, completion, None, fx);
+                    return Start::Nothing;
+                }
+            },
         };
-        match built {
-            Some(entry) => {
-                in_flight.place = Place::Kernel;
-                // A piece of a file is read from the file, not from the handle.
-                let of_handle = in_flight.progress.stage != Stage::Reading;
-                let flags =
-                    if is_direct && of_handle { squeue::Flags::FIXED_FILE } else { squeue::Flags::empty() };
-                Start::Submit(entry.flags(flags).user_data(user_data(key)))
-            }
-            None => {
-                let completion = Completion::success(in_flight.progress.done);
-                self.finish(key, completion, None, fx);
-                Start::Nothing
-            }
-        }
+        in_flight.place = Place::Kernel;
+        let flags = if is_direct && of_handle { squeue::Flags::FIXED_FILE } else { squeue::Flags::empty() };
+        Start::Submit(built.flags(flags).user_data(user_data(key)))
     }
 }
 
-/// The submission of an operation that is one call.
-fn build(in_flight: &mut InFlight, fd: Fd, is_pipe: bool, features: Features) -> Option<squeue::Entry> {
-    let multishot_receive = features.contains(Feature::MultishotReceive);
-    let multishot_accept = features.contains(Feature::MultishotAccept);
-    let done = in_flight.progress.done;
-    Some(match &mut in_flight.operation {
+/// What is next for an operation that ends once.
+fn once(once: &mut Once, fd: Fd, is_pipe: bool, is_broken: bool, spare: &mut Spare) -> Next {
+    let done = once.progress.done;
+    Next::Submit(match &mut once.operation {
+        Operation::Send { .. } | Operation::SendFile { .. } | Operation::Shutdown { .. } if is_broken => {
+            return Next::Done(Completion::failure(CompletionStatus::BROKEN_PIPE));
+        }
+        Operation::Send { .. } | Operation::SendFile { .. } => return send::next(once, fd, is_pipe, spare),
         Operation::Accept { .. } => accept(fd),
-        Operation::AcceptMany { .. } if !multishot_accept => accept(fd),
-        Operation::AcceptMany { .. } => opcode::AcceptMulti::new(fd).flags(libc::SOCK_CLOEXEC).build(),
         Operation::Connect { address } => {
-            let socket = in_flight
-                .socket
-                .as_ref()
-                .map_or(Fd(-1), |socket| Fd(std::os::fd::AsRawFd::as_raw_fd(socket)));
-            let scratch = in_flight.scratch.get_or_insert_default();
+            let socket =
+                once.socket.as_ref().map_or(Fd(-1), |socket| Fd(std::os::fd::AsRawFd::as_raw_fd(socket)));
+            let scratch = once.scratch.get_or_insert_with(|| spare.take());
             let address = scratch.address(*address);
             opcode::Connect::new(socket, address.as_ptr().cast(), address.len()).build()
         }
+        Operation::Post { bytes } => return Next::Done(Completion::success(*bytes)),
         Operation::ReadAt { buffer, offset, .. } => {
             let (place, len) = room(buffer);
             opcode::Read::new(fd, place, len).offset(*offset).build()
+        }
+        Operation::Receive { buffer, .. } => {
+            let (place, len) = room(buffer);
+            receive(fd, is_pipe, place, len)
+        }
+        Operation::Shutdown { .. } => opcode::Shutdown::new(fd, libc::SHUT_WR).build(),
+        Operation::Timer { after } => {
+            let scratch = once.scratch.get_or_insert_with(|| spare.take());
+            // What the kernel counts with is signed; this is some 292 billion years.
+            let seconds = after.as_secs().min(i64::MAX.cast_unsigned());
+            scratch.time = Timespec::new().sec(seconds).nsec(after.subsec_nanos());
+            opcode::Timeout::new(&raw const scratch.time).build()
+        }
+        Operation::WriteAt { buffer, .. } if buffer.len() == done => {
+            return Next::Done(Completion::success(done));
         }
         Operation::WriteAt { buffer, offset, .. } => {
             let rest = &buffer[done..];
             let len = u32::try_from(rest.len().min(TRANSFER)).unwrap_or(u32::MAX);
             opcode::Write::new(fd, rest.as_ptr(), len).offset(*offset + done as u64).build()
         }
-        Operation::Receive { buffer, .. } => {
-            let (place, len) = room(buffer);
-            receive(fd, is_pipe, place, len)
-        }
-        Operation::ReceiveMany { .. } => match &mut in_flight.heap {
-            Some(heap) => {
-                let (place, len) = room(heap);
-                receive(fd, is_pipe, place, len)
-            }
-            None if multishot_receive && !is_pipe => opcode::RecvMulti::new(fd, GROUP).build(),
-            None if is_pipe => opcode::Read::new(fd, std::ptr::null_mut(), 0)
-                .offset(NO_OFFSET)
-                .buf_group(GROUP)
-                .build()
-                .flags(squeue::Flags::BUFFER_SELECT),
-            None => opcode::Recv::new(fd, std::ptr::null_mut(), 0)
-                .buf_group(GROUP)
-                .build()
-                .flags(squeue::Flags::BUFFER_SELECT),
-        },
-        Operation::Shutdown { .. } => opcode::Shutdown::new(fd, libc::SHUT_WR).build(),
-        Operation::Timer { after } => {
-            let scratch = in_flight.scratch.get_or_insert_default();
-            // What the kernel counts with is signed; this is some 292 billion years.
-            let seconds = after.as_secs().min(i64::MAX.cast_unsigned());
-            scratch.time = Timespec::new().sec(seconds).nsec(after.subsec_nanos());
-            opcode::Timeout::new(&raw const scratch.time).build()
-        }
-        _ => return None,
+        // What goes on is none of these; a kind that core added, and of which this crate was not told.
+        _ => return Next::Done(Completion::success(done)),
     })
+}
+
+fn accept_many(fd: Fd, features: Features) -> squeue::Entry {
+    if features.contains(Feature::MultishotAccept) {
+        opcode::AcceptMulti::new(fd).flags(libc::SOCK_CLOEXEC).build()
+    } else {
+        accept(fd)
+    }
+}
+
+/// The next receive of one that goes on, into a buffer of its own or into one that is shared.
+fn receive_many(heap: Option<&mut BytesMut>, fd: Fd, is_pipe: bool, features: Features) -> squeue::Entry {
+    if let Some(heap) = heap {
+        let (place, len) = room(heap);
+        return receive(fd, is_pipe, place, len);
+    }
+    if is_pipe {
+        let read = opcode::Read::new(fd, std::ptr::null_mut(), 0).offset(NO_OFFSET).buf_group(GROUP);
+        return read.build().flags(squeue::Flags::BUFFER_SELECT);
+    }
+    if features.contains(Feature::MultishotReceive) {
+        return opcode::RecvMulti::new(fd, GROUP).build();
+    }
+    let receive = opcode::Recv::new(fd, std::ptr::null_mut(), 0).buf_group(GROUP);
+    receive.build().flags(squeue::Flags::BUFFER_SELECT)
 }
 
 fn accept(fd: Fd) -> squeue::Entry {
@@ -197,7 +190,7 @@ fn receive(fd: Fd, is_pipe: bool, place: *mut u8, len: u32) -> squeue::Entry {
 }
 
 /// Where the kernel may write, and how much.
-fn room(buffer: &mut bytes::BytesMut) -> (*mut u8, u32) {
+fn room(buffer: &mut BytesMut) -> (*mut u8, u32) {
     let spare = buffer.spare_capacity_mut();
     (spare.as_mut_ptr().cast(), u32::try_from(spare.len().min(TRANSFER)).unwrap_or(u32::MAX))
 }

@@ -2,16 +2,20 @@
 
 /// For drivers: values under an index and a generation; insert and remove take constant time.
 ///
-/// A generation returns after 2^32 uses of one place.
+/// A generation returns after 2^32 uses of one place. A place begins on a cache line of its own, and never moves: growth
+/// copies nothing.
 #[derive(Debug)]
 pub struct Slots<T> {
-    slots: Vec<Slot<T>>,
+    /// All of them full but the last.
+    chunks: Vec<Vec<Slot<T>>>,
     /// The place that was left last; its successor is in the place.
     free: Option<u32>,
     len: usize,
 }
 
+/// A value that has up to 60 bytes is looked up with one cache miss.
 #[derive(Debug)]
+#[repr(align(64))]
 struct Slot<T> {
     generation: u32,
     content: Content<T>,
@@ -23,13 +27,20 @@ enum Content<T> {
     Used(T),
 }
 
+/// Places of one chunk.
+const CHUNK: usize = 64;
+
 impl<T> Default for Slots<T> {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: None, len: 0 }
+        Self { chunks: Vec::new(), free: None, len: 0 }
     }
 }
 
 impl<T> Slots<T> {
+    /// Bytes of a place.
+    #[cfg(test)]
+    pub(super) const PLACE: usize = size_of::<Slot<T>>();
+
     /// Stores a value; its index and generation.
     ///
     /// # Panics
@@ -37,22 +48,24 @@ impl<T> Slots<T> {
     /// With 2^32 - 1 values at once: the memory ends first.
     pub fn insert(&mut self, value: T) -> (u32, u32) {
         self.len += 1;
-        if let Some(index) = self.free {
-            let slot = &mut self.slots[index as usize];
+        if let Some(index) = self.free
+            && let Some(slot) = slot_mut(&mut self.chunks, index)
+        {
             if let Content::Free { next } = slot.content {
                 self.free = next;
             }
             slot.content = Content::Used(value);
             return (index, slot.generation);
         }
-        let index = u32::try_from(self.slots.len()).ok().filter(|index| *index < u32::MAX);
-        self.slots.push(Slot { generation: 0, content: Content::Used(value) });
+        let (before, chunk) = self.with_room();
+        let index = u32::try_from(before * CHUNK + chunk.len()).ok().filter(|index| *index < u32::MAX);
+        chunk.push(Slot { generation: 0, content: Content::Used(value) });
         (index.expect("fewer than 2^32 - 1 values at once"), 0)
     }
 
     /// Takes a value out; its index is used again, its generation is spent.
     pub fn remove(&mut self, index: u32, generation: u32) -> Option<T> {
-        let slot = self.slots.get_mut(index as usize).filter(|slot| slot.generation == generation)?;
+        let slot = slot_mut(&mut self.chunks, index).filter(|slot| slot.generation == generation)?;
         if matches!(slot.content, Content::Free { .. }) {
             return None;
         }
@@ -68,7 +81,7 @@ impl<T> Slots<T> {
 
     /// Drops a value where it is; its index is used again, its generation is spent.
     pub fn discard(&mut self, index: u32, generation: u32) {
-        let slot = self.slots.get_mut(index as usize).filter(|slot| slot.generation == generation);
+        let slot = slot_mut(&mut self.chunks, index).filter(|slot| slot.generation == generation);
         if let Some(slot) = slot.filter(|slot| matches!(slot.content, Content::Used(_))) {
             slot.generation = generation.wrapping_add(1);
             self.len -= 1;
@@ -79,14 +92,14 @@ impl<T> Slots<T> {
     /// The generation of the value that is at an index now.
     #[must_use]
     pub fn generation(&self, index: u32) -> Option<u32> {
-        let slot = self.slots.get(index as usize)?;
+        let slot = self.slot(index)?;
         matches!(slot.content, Content::Used(_)).then_some(slot.generation)
     }
 
     /// The value of this generation.
     #[must_use]
     pub fn get(&self, index: u32, generation: u32) -> Option<&T> {
-        match self.slots.get(index as usize) {
+        match self.slot(index) {
             Some(Slot { generation: now, content: Content::Used(value) }) if *now == generation => {
                 Some(value)
             }
@@ -96,7 +109,7 @@ impl<T> Slots<T> {
 
     /// The value of this generation.
     pub fn get_mut(&mut self, index: u32, generation: u32) -> Option<&mut T> {
-        match self.slots.get_mut(index as usize) {
+        match slot_mut(&mut self.chunks, index) {
             Some(Slot { generation: now, content: Content::Used(value) }) if *now == generation => {
                 Some(value)
             }
@@ -106,7 +119,7 @@ impl<T> Slots<T> {
 
     /// Index, generation and value of each.
     pub fn iter(&self) -> impl Iterator<Item = (u32, u32, &T)> {
-        (0_u32..).zip(&self.slots).filter_map(|(index, slot)| match &slot.content {
+        (0_u32..).zip(self.chunks.iter().flatten()).filter_map(|(index, slot)| match &slot.content {
             Content::Used(value) => Some((index, slot.generation, value)),
             Content::Free { .. } => None,
         })
@@ -123,6 +136,26 @@ impl<T> Slots<T> {
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
+
+    fn slot(&self, index: u32) -> Option<&Slot<T>> {
+        let index = index as usize;
+        self.chunks.get(index / CHUNK)?.get(index % CHUNK)
+    }
+
+    /// The last chunk, with room for one more, and how many are before it.
+    fn with_room(&mut self) -> (usize, &mut Vec<Slot<T>>) {
+        if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+            self.chunks.push(Vec::with_capacity(CHUNK));
+        }
+        let last = self.chunks.len() - 1;
+        (last, &mut self.chunks[last])
+    }
+}
+
+/// Borrows the places alone.
+fn slot_mut<T>(chunks: &mut [Vec<Slot<T>>], index: u32) -> Option<&mut Slot<T>> {
+    let index = index as usize;
+    chunks.get_mut(index / CHUNK)?.get_mut(index % CHUNK)
 }
 
 #[cfg(test)]
@@ -143,6 +176,20 @@ mod tests {
         slots.discard(again, next);
         slots.discard(again, next);
         assert_eq!((slots.len(), slots.insert('c')), (0, (index, next + 1)));
+    }
+
+    #[test]
+    fn a_place_does_not_move_when_there_are_more() {
+        let mut slots = Slots::default();
+        let (first, generation) = slots.insert(0_usize);
+        let place = std::ptr::from_ref(slots.get(first, generation).expect("it is there"));
+        let keys: Vec<_> = (1..3 * CHUNK).map(|value| slots.insert(value)).collect();
+        assert!(std::ptr::eq(place, slots.get(first, generation).expect("it is there")));
+        let found = keys.iter().map(|(index, generation)| slots.get(*index, *generation).copied());
+        assert!(found.eq((1..3 * CHUNK).map(Some)));
+        assert!(
+            slots.iter().map(|(index, _, value)| (index as usize, *value)).eq((0..3 * CHUNK).map(|n| (n, n)))
+        );
     }
 
     #[test]
