@@ -137,7 +137,13 @@ impl Driver for UringDriver {
                 return Err(Rejected::new(operation, status));
             }
         };
-        self.shared.with(|state, _fx| state.submit(operation, |once: &mut Once| once.socket = socket.take()))
+        // Nothing is dropped, and nobody woken but the turn: `Shared::with` does more.
+        let mut state = self.shared.lock();
+        let submitted = state.submit(operation, |once: &mut Once| once.socket = socket.take());
+        let turn = state.signal();
+        drop(state);
+        turn.into_iter().for_each(task::Waker::wake);
+        submitted
     }
 
     fn poll(&self, key: OperationKey, task: &mut task::Context<'_>) -> Poll<Finished> {

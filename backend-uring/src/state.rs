@@ -240,14 +240,17 @@ impl State {
 
     /// After an item was taken: lets an operation that was held up go on.
     pub(crate) fn resume(&mut self, key: OperationKey, asked: bool) {
-        let queued = self.operations.queued(key);
-        let Some(in_flight) = self.operations.get_mut(key) else { return };
-        let on = match in_flight.pause {
-            Pause::Full => queued == 0,
-            Pause::Failed => asked && queued == 0,
-            Pause::No | Pause::Asked => false,
+        let pause = self.operations.get(key).map_or(Pause::No, |in_flight| in_flight.pause);
+        let on = match pause {
+            // Nearly always.
+            Pause::No | Pause::Asked => return,
+            Pause::Full => true,
+            Pause::Failed => asked,
         };
-        if on && in_flight.place == Place::Paused {
+        if !on || self.operations.queued(key) > 0 {
+            return;
+        }
+        if let Some(in_flight) = self.operations.get_mut(key).filter(|it| it.place == Place::Paused) {
             in_flight.pause = Pause::No;
             in_flight.unfound = 0;
             in_flight.place = Place::Queued;
