@@ -14,7 +14,8 @@ pub struct Connection {
     remote: Option<SocketAddr>,
     local: Option<SocketAddr>,
     secure: bool,
-    certificate: Option<ClientCertificate>,
+    /// Boxed: few connections have one, and all have room for it.
+    certificate: Option<Box<ClientCertificate>>,
     pub(crate) storage: ModuleStorage,
 }
 
@@ -51,7 +52,7 @@ impl Connection {
     /// IIS counterpart: `IHttpRequest::GetClientCertificate`.
     #[must_use]
     pub fn client_certificate(&self) -> Option<&ClientCertificate> {
-        self.certificate.as_ref()
+        self.certificate.as_deref()
     }
 }
 
@@ -83,7 +84,7 @@ impl ConnectionBuilder {
 
     /// The client's certificate.
     pub fn client_certificate(mut self, certificate: ClientCertificate) -> Self {
-        self.connection.certificate = Some(certificate);
+        self.connection.certificate = Some(Box::new(certificate));
         self
     }
 
