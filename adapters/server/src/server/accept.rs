@@ -5,12 +5,12 @@ use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context as Task, Poll, ready};
 
 use tokio::sync::{Semaphore, mpsc};
 
-use super::admission::{Addresses, Admission};
+use super::admission::{Addresses, House};
 use super::listener::{Socket, Stream, Terms};
 use super::worker::Accepted;
 use crate::limits::{ACCEPT_PAUSE, ACCEPT_PAUSE_MOST};
@@ -24,7 +24,7 @@ pub(super) struct Acceptor {
 
 /// A worker's queue, and how many connections it has.
 pub(super) struct Queue {
-    pub(super) load: Arc<AtomicUsize>,
+    pub(super) house: Arc<House>,
     pub(super) sender: mpsc::UnboundedSender<Accepted>,
 }
 
@@ -40,7 +40,9 @@ impl Acceptor {
         loop {
             // Room first: who finds none stays in the system's queue instead of holding a descriptor here. It is of all
             // listeners: one that nobody connects to keeps none from the others.
-            let permit = Arc::clone(&self.room).acquire_owned().await.ok();
+            let Ok(permit) = self.room.acquire().await else {
+                return Err(io::Error::other("there is no room for connections"));
+            };
             turn += 1;
             let accepted = poll_fn(|task| {
                 let (late, early) = listening.split_at(turn % listening.len().max(1));
@@ -73,15 +75,13 @@ impl Acceptor {
             }
             // One that has died would have the fewest for ever.
             let alive = self.workers.iter().filter(|worker| !worker.sender.is_closed());
-            let Some(worker) = alive.min_by_key(|worker| worker.load.load(Ordering::Relaxed)) else {
+            let Some(worker) = alive.min_by_key(|worker| worker.house.load.load(Ordering::Relaxed)) else {
                 if let Some(address) = address {
                     self.addresses.leave(address);
                 }
                 return Err(io::Error::other("there is no worker"));
             };
-            worker.load.fetch_add(1, Ordering::Relaxed);
-            let (addresses, load) = (Arc::clone(&self.addresses), Arc::clone(&worker.load));
-            let admission = Admission { address, addresses, load, permit };
+            let admission = worker.house.admit(address, permit);
             let connection = stream.connection();
             // A worker that has gone drops the connection, and gives its place back.
             let _ = worker.sender.send(Accepted { stream, terms: terms.clone(), connection, admission });

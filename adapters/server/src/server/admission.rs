@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Connections by address.
 #[derive(Debug)]
@@ -51,12 +51,29 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
+/// What the connections of one worker have a place in.
+pub(super) struct House {
+    pub(super) addresses: Arc<Addresses>,
+    /// How many connections the worker has.
+    pub(super) load: AtomicUsize,
+    /// For as many connections as all workers may have.
+    pub(super) room: Arc<Semaphore>,
+}
+
 /// One connection's place, given back when it is dropped.
 pub(super) struct Admission {
-    pub(super) address: Option<IpAddr>,
-    pub(super) addresses: Arc<Addresses>,
-    pub(super) load: Arc<AtomicUsize>,
-    pub(super) permit: Option<OwnedSemaphorePermit>,
+    address: Option<IpAddr>,
+    house: Arc<House>,
+}
+
+impl House {
+    /// A place for a connection for which there is room. It counts for its address already.
+    pub(super) fn admit(self: &Arc<Self>, address: Option<IpAddr>, room: SemaphorePermit<'_>) -> Admission {
+        // Given back by the admission, which keeps no more of it than it has to.
+        room.forget();
+        self.load.fetch_add(1, Ordering::Relaxed);
+        Admission { address, house: Arc::clone(self) }
+    }
 }
 
 impl Admission {
@@ -65,9 +82,9 @@ impl Admission {
         if self.address.map(network) == Some(network(address)) {
             return true;
         }
-        let admitted = self.addresses.admit(address);
+        let admitted = self.house.addresses.admit(address);
         if admitted && let Some(before) = self.address.replace(address) {
-            self.addresses.leave(before);
+            self.house.addresses.leave(before);
         }
         admitted
     }
@@ -75,11 +92,11 @@ impl Admission {
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        self.load.fetch_sub(1, Ordering::Relaxed);
+        self.house.load.fetch_sub(1, Ordering::Relaxed);
         if let Some(address) = self.address {
-            self.addresses.leave(address);
+            self.house.addresses.leave(address);
         }
-        drop(self.permit.take());
+        self.house.room.add_permits(1);
     }
 }
 
@@ -105,5 +122,19 @@ mod tests {
     fn mapped_addresses_are_those_of_ipv4() {
         let mapped: IpAddr = "::ffff:192.0.2.1".parse().expect("an address");
         assert_eq!(network(mapped), "192.0.2.1".parse::<IpAddr>().expect("an address"));
+    }
+
+    #[tokio::test]
+    async fn a_place_is_given_back_with_its_connection() {
+        let room = Arc::new(Semaphore::new(2));
+        let addresses = Arc::new(Addresses::new(1));
+        let house = Arc::new(House { addresses, load: AtomicUsize::new(0), room: Arc::clone(&room) });
+        let address: IpAddr = "192.0.2.1".parse().expect("an address");
+        assert!(house.addresses.admit(address));
+        let place = house.admit(Some(address), room.acquire().await.expect("it is open"));
+        assert_eq!((room.available_permits(), house.load.load(Ordering::Relaxed)), (1, 1));
+        drop(place);
+        assert_eq!((room.available_permits(), house.load.load(Ordering::Relaxed)), (2, 0));
+        assert!(house.addresses.admit(address));
     }
 }

@@ -6,6 +6,7 @@ mod bind;
 mod config;
 mod introduced;
 mod listener;
+mod open;
 mod running;
 #[cfg(target_os = "linux")]
 mod systemd;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::thread;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::accept::{Acceptor, Queue};
-use super::admission::Addresses;
+use super::admission::{Addresses, House};
 use super::config::Server;
 use super::listener::{Listener, Socket, Terms};
 use super::worker::{self, Started};
@@ -55,6 +56,8 @@ impl Running {
             order,
             listening: Some(listening),
         };
+        let room = Arc::new(Semaphore::new(server.connections.min(Semaphore::MAX_PERMITS)));
+        let shares = Arc::new(Addresses::new(server.per_address));
         let mut queues = Vec::new();
         for index in 0..server.workers {
             let (sender, connections) = mpsc::unbounded_channel();
@@ -66,13 +69,11 @@ impl Running {
             let started = worker::start(index, Arc::clone(&server.make), serving, connections, stop.clone())
                 .map_err(|error| StartError::new("starting a worker", error))?;
             running.workers.push(started);
-            queues.push(Queue { load: Arc::default(), sender });
+            let (addresses, room) = (Arc::clone(&shares), Arc::clone(&room));
+            let house = Arc::new(House { addresses, load: AtomicUsize::new(0), room });
+            queues.push(Queue { house, sender });
         }
-        let acceptor = Acceptor {
-            workers: queues,
-            room: Arc::new(Semaphore::new(server.connections.min(Semaphore::MAX_PERMITS))),
-            addresses: Arc::new(Addresses::new(server.per_address)),
-        };
+        let acceptor = Acceptor { workers: queues, room, addresses: shares };
         let sockets = server.listeners.into_iter().flat_map(Listener::into_sockets).collect();
         running.acceptor = Some(
             accept(acceptor, sockets, listens)

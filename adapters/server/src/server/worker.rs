@@ -10,12 +10,12 @@ use std::time::Duration;
 use bivalve_core::driver::LeasePool;
 use bivalve_core::{ConnectionBuilder, Driver};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::admission::Admission;
 use super::introduced::Introduced;
 use super::listener::{Stream, Terms};
+use super::open::OpenConnections;
 use super::running::Stopped;
 use crate::connection::{Serving, serve, serve_encrypted};
 use crate::limits::OWED;
@@ -93,7 +93,7 @@ async fn work(
     mut stop: StopOrder,
 ) -> Stopped {
     let carriers = Carriers { driver, leases: LeasePool::new(LEASE, KEPT_LEASES) };
-    let mut tasks = JoinSet::new();
+    let open = OpenConnections::default();
     let mut listening = true;
     loop {
         tokio::select! {
@@ -101,44 +101,42 @@ async fn work(
             _ = stop.wait_for(Option::is_some) => break,
             accepted = connections.recv(), if listening => {
                 match accepted {
-                    Some(accepted) => begin(&mut tasks, &carriers, serving, accepted),
+                    Some(accepted) => begin(&open, &carriers, serving, accepted),
                     // Nobody accepts any more; when to stop is still to be said.
                     None => listening = false,
                 }
             }
-            // Nobody else takes them away.
-            ended = tasks.join_next(), if !tasks.is_empty() => report(ended),
         }
     }
     serving.stop();
     // Accepted, and on its way when the order came.
     connections.close();
     while let Ok(accepted) = connections.try_recv() {
-        begin(&mut tasks, &carriers, serving, accepted);
+        begin(&open, &carriers, serving, accepted);
     }
     let mut deadline = stop.borrow().unwrap_or_else(Instant::now);
-    while !tasks.is_empty() {
+    loop {
         tokio::select! {
-            ended = tasks.join_next() => report(ended),
+            () = open.all_ended() => break,
             () = tokio::time::sleep_until(deadline) => break,
             // A second order may be more urgent; nobody left to give one changes nothing.
             Ok(()) = stop.changed() => deadline = stop.borrow().unwrap_or(deadline),
         }
     }
-    let stopped = Stopped { connections: tasks.len(), requests: serving.requests() };
-    if !tasks.is_empty() {
-        let _ = tokio::time::timeout(OWED, cut(&mut tasks, serving)).await;
+    let stopped = Stopped { connections: open.len(), requests: serving.requests() };
+    if !open.is_empty() {
+        let _ = tokio::time::timeout(OWED, cut(&open, serving)).await;
     }
-    tasks.shutdown().await;
+    open.shut_down().await;
     stopped
 }
 
 /// LogRequest and EndRequest are owed to every request that began.
-async fn cut(tasks: &mut JoinSet<()>, serving: &Serving) {
+async fn cut(open: &OpenConnections, serving: &Serving) {
     serving.cut();
     while serving.requests() > 0 {
         tokio::select! {
-            ended = tasks.join_next(), if !tasks.is_empty() => report(ended),
+            () = open.all_ended(), if !open.is_empty() => {}
             // A request may end before its connection does, which is not waited for.
             () = tokio::time::sleep(LOOK) => {}
         }
@@ -147,30 +145,23 @@ async fn cut(tasks: &mut JoinSet<()>, serving: &Serving) {
     serving.drained().await;
 }
 
-fn begin(tasks: &mut JoinSet<()>, carriers: &Carriers<'_>, serving: &Arc<Serving>, accepted: Accepted) {
+fn begin(open: &OpenConnections, carriers: &Carriers<'_>, serving: &Arc<Serving>, accepted: Accepted) {
     let Accepted { stream, terms: Terms { proxies, tls }, connection, admission } = accepted;
     let serving = Arc::clone(serving);
     let begun = if proxies.is_some() {
         let (driver, leases) = (Arc::clone(carriers.driver), Arc::clone(&carriers.leases));
         stream.into_tokio().map(|socket| {
             let newcomer = Introduced { socket, tls, connection, admission };
-            tasks.spawn(newcomer.serve(driver, leases, serving))
+            open.begin(newcomer.serve(driver, leases, serving), ());
         })
     } else if let Some(tls) = tls {
         let leases = Arc::clone(&carriers.leases);
         stream.into_tokio().map(|socket| {
-            tasks.spawn(async move {
-                serve_encrypted(socket, tls, connection, leases, serving).await;
-                drop(admission);
-            })
+            open.begin(serve_encrypted(socket, tls, connection, leases, serving), admission);
         })
     } else {
         Driven::new(carriers.driver, stream).map(|transport| {
-            let connection = Arc::new(connection.build());
-            tasks.spawn(async move {
-                serve(transport, connection, serving).await;
-                drop(admission);
-            })
+            open.begin(serve(transport, Arc::new(connection.build()), serving), admission);
         })
     };
     if let Err(error) = begun {
@@ -195,12 +186,3 @@ const LOOK: Duration = Duration::from_millis(5);
 const LEASE: usize = 16 * 1024;
 /// Unused ones that a thread keeps.
 const KEPT_LEASES: usize = 64;
-
-/// A connection whose task has panicked is closed; the others are not concerned.
-fn report(ended: Option<Result<(), tokio::task::JoinError>>) {
-    if let Some(Err(error)) = ended
-        && error.is_panic()
-    {
-        tracing::error!(target: "bivalve::server", %error, "a connection was closed by a fault of the server");
-    }
-}
