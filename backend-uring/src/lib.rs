@@ -61,6 +61,7 @@ mod handles;
 mod in_flight;
 #[cfg(all(test, bivalve_loom))]
 mod models;
+mod page_cache;
 mod probe;
 #[cfg_attr(bivalve_loom, path = "models/ring.rs")]
 mod ring;

@@ -4,8 +4,8 @@
 //! page cache go out by `sendfile(2)`, which copies nothing; it is called between two turns of the ring, without the lock. Bytes in
 //! front of a file wait for it (`MSG_MORE`): a head that left alone would be a packet of its own, and wake the peer twice.
 //! Everything else is read into memory by the ring, which waits for the disk where it has to, and sent from there:
-//! measured, that is faster for large ranges. Whether a file is in the cache is asked of the first and the last byte; the
-//! thread waits for the disk when pages between them have just been evicted.
+//! measured, that is faster for large ranges. Whether a file is in the cache is [asked](PageCache) of the first and the last
+//! byte; the thread waits for the disk when pages have been evicted since, or between them.
 
 use std::fs::File;
 use std::io;
@@ -17,6 +17,7 @@ use io_uring::types::Fd;
 use io_uring::{opcode, squeue};
 
 use crate::in_flight::{Once, Progress, Scratch, Spare, Stage};
+use crate::page_cache::PageCache;
 
 /// What a send does next.
 pub(crate) enum Next {
@@ -207,11 +208,17 @@ pub(crate) enum Sent {
 }
 
 /// Sends a piece of a file that is in the page cache to a socket, as much as it takes now.
-pub(crate) fn send_file(socket: &Resource, file: &File, offset: u64, len: usize) -> Sent {
+pub(crate) fn send_file(
+    socket: &Resource,
+    file: &Arc<File>,
+    offset: u64,
+    len: usize,
+    page_cache: &mut PageCache,
+) -> Sent {
     let (Ok(mut start), fd) = (i64::try_from(offset), crate::handles::raw_fd(socket)) else {
         return Sent::Failed(libc::EINVAL);
     };
-    if !is_cached(file, start, len) {
+    if !page_cache.has(file, start, len) {
         return Sent::NotCached;
     }
     // The ring needs descriptors that wait, `sendfile` must not: so it is told for the length of this call.
@@ -231,19 +238,6 @@ pub(crate) fn send_file(socket: &Resource, file: &File, offset: u64, len: usize)
         Err(_) if errno == libc::EINVAL => Sent::NotCached,
         Err(_) => Sent::Failed(errno),
     }
-}
-
-/// Whether the first and the last byte are in the page cache: between them lies no more than the kernel reads ahead.
-fn is_cached(file: &File, start: i64, len: usize) -> bool {
-    let last = start.saturating_add(i64::try_from(len).unwrap_or(i64::MAX)).saturating_sub(1);
-    [start, last].into_iter().all(|at| {
-        let mut byte = 0_u8;
-        let vector = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
-        // SAFETY: the descriptor is open as long as `file`; the vector names one byte, a local that outlives the call.
-        let read = unsafe { libc::preadv2(file.as_raw_fd(), &raw const vector, 1, at, libc::RWF_NOWAIT) };
-        // 0 is beyond the end, for `sendfile` to find.
-        read >= 0
-    })
 }
 
 fn set_nonblocking(fd: RawFd, nonblocking: bool) -> Result<(), i32> {

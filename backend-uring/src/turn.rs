@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use bivalve_core::driver::LeasePool;
 
 use crate::buffers::Buffers;
+use crate::page_cache::PageCache;
 use crate::ring::Ring;
 use crate::send;
 use crate::shared::Shared;
@@ -24,6 +25,7 @@ pub(crate) struct Turn {
     ring: Ring,
     /// Freed by hand: not at all if the kernel may still write there.
     buffers: ManuallyDrop<Buffers>,
+    page_cache: PageCache,
     /// For receives that find the shared buffers taken.
     heap: Arc<LeasePool>,
     phase: Phase,
@@ -55,7 +57,17 @@ const PATIENCE: Duration = Duration::from_secs(5);
 impl Turn {
     pub(crate) fn new(shared: Arc<Shared>, ring: Ring, buffers: Buffers, heap: Arc<LeasePool>) -> Self {
         let buffers = ManuallyDrop::new(buffers);
-        Self { shared, ring, buffers, heap, phase: Phase::New, fx: Effects::default(), waiting: None }
+        let page_cache = PageCache::new();
+        Self {
+            shared,
+            ring,
+            buffers,
+            page_cache,
+            heap,
+            phase: Phase::New,
+            fx: Effects::default(),
+            waiting: None,
+        }
     }
 
     fn run(&mut self, task: &mut task::Context<'_>) -> Poll<io::Result<()>> {
@@ -121,7 +133,7 @@ impl Turn {
                     }
                 }
                 Start::SendFile { key, socket, file, offset, len } => {
-                    let sent = send::send_file(&socket, &file, offset, len);
+                    let sent = send::send_file(&socket, &file, offset, len, &mut self.page_cache);
                     let next = self.shared.lock().sent_file(key, sent, &mut self.fx);
                     self.waiting = Some(next);
                     files += 1;
