@@ -97,6 +97,7 @@ impl<T> Slots<T> {
     }
 
     /// The value of this generation.
+    #[inline]
     #[must_use]
     pub fn get(&self, index: u32, generation: u32) -> Option<&T> {
         match self.slot(index) {
@@ -108,6 +109,7 @@ impl<T> Slots<T> {
     }
 
     /// The value of this generation.
+    #[inline]
     pub fn get_mut(&mut self, index: u32, generation: u32) -> Option<&mut T> {
         match slot_mut(&mut self.chunks, index) {
             Some(Slot { generation: now, content: Content::Used(value) }) if *now == generation => {
@@ -137,6 +139,7 @@ impl<T> Slots<T> {
         self.len == 0
     }
 
+    #[inline]
     fn slot(&self, index: u32) -> Option<&Slot<T>> {
         let index = index as usize;
         self.chunks.get(index / CHUNK)?.get(index % CHUNK)
@@ -153,6 +156,7 @@ impl<T> Slots<T> {
 }
 
 /// Borrows the places alone.
+#[inline]
 fn slot_mut<T>(chunks: &mut [Vec<Slot<T>>], index: u32) -> Option<&mut Slot<T>> {
     let index = index as usize;
     chunks.get_mut(index / CHUNK)?.get_mut(index % CHUNK)

@@ -85,6 +85,7 @@ impl<T> OperationTable<T> {
     }
 
     /// The detail of a running operation.
+    #[inline]
     pub fn get_mut(&mut self, key: OperationKey) -> Option<&mut T> {
         self.entry(key)?.detail.as_mut()
     }
@@ -239,6 +240,7 @@ impl<T> OperationTable<T> {
         })
     }
 
+    #[inline]
     fn entry(&mut self, key: OperationKey) -> Option<&mut Entry<T>> {
         self.entries.get_mut(key.index(), key.generation())
     }
@@ -287,14 +289,18 @@ struct Place {
 
 impl Results {
     fn push(&mut self, last: &mut Option<Number>, result: Finished) {
-        let number = self.place();
+        let number = match self.free {
+            Some(number) => number,
+            None => self.grow(),
+        };
         // The first comes behind the last; the only one is both.
         let first = match last.and_then(|last| self.at(last)) {
             Some(last) => last.next.replace(number),
             None => Some(number),
         };
-        if let Some(place) = self.at(number) {
-            *place = Place { result: Some(result), next: first };
+        if let Some(place) = self.places.get_mut(number.get() as usize - 1) {
+            self.free = std::mem::replace(&mut place.next, first);
+            place.result = Some(result);
         }
         *last = Some(number);
     }
@@ -314,12 +320,9 @@ impl Results {
         result
     }
 
-    /// A place that is free.
-    fn place(&mut self) -> Number {
-        if let Some(number) = self.free {
-            self.free = self.at(number).and_then(|place| place.next);
-            return number;
-        }
+    /// A place that is free, where there was none.
+    #[cold]
+    fn grow(&mut self) -> Number {
         self.places.push(Place { result: None, next: None });
         let number = u32::try_from(self.places.len()).ok().and_then(Number::new);
         number.expect("fewer than 2^32 results at once: the memory ends first")
