@@ -264,6 +264,9 @@ impl Files {
             // Not zeroes, which some file systems do not store.
             fs::write(files.0.join(name), vec![b'b'; bytes])?;
         }
+        // A file that has just been written has a weak tag (RFC 9110 section 8.8.2.2), and two octets fewer in its answers
+        // later: a client that knows how long an answer is would wait for them.
+        std::thread::sleep(Duration::from_secs(3));
         Ok(files)
     }
 
