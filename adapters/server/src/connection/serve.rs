@@ -25,8 +25,17 @@ use crate::transport::{Prefixed, Transport};
 ///
 /// What a request needs is allocated while requests come, and let go when none has come for a while: so that an idle
 /// connection costs little.
-pub(crate) async fn serve<T: Transport>(transport: T, connection: Arc<Connection>, serving: Arc<Serving>) {
+pub(crate) fn serve<T: Transport>(
+    transport: T,
+    connection: Arc<Connection>,
+    serving: Arc<Serving>,
+) -> impl Future<Output = ()> + Send {
+    // Made here, so that the future, which idle connections keep, has no room for a transport.
     let wire = Arc::new(Mutex::new(Wire::new(transport, Arc::clone(&serving))));
+    keep(wire, connection, serving)
+}
+
+async fn keep<T: Transport>(wire: Arc<Mutex<Wire<T>>>, connection: Arc<Connection>, serving: Arc<Serving>) {
     let sleep = pin!(tokio::time::sleep(serving.timeouts.idle));
     let mut watchdog = Watchdog::new(sleep);
     let stopping = pin!(serving.stopping());
@@ -65,22 +74,33 @@ pub(crate) async fn serve<T: Transport>(transport: T, connection: Arc<Connection
         match next {
             Next::Closed => return,
             Next::Idle => lock(&wire).rest(),
-            Next::Upgrade(head) => {
-                let handed = Box::pin(hand_over(head, wire, serving.timeouts)).await;
-                let Some((stream, closed)) = handed else { return };
-                let upgraded = async {
-                    hyper::serve(stream, connection, &serving).await;
-                    // Whoever has it now: until it closes, it has its place among the connections, and a stop waits for it.
-                    let _ = closed.await;
-                };
-                return Box::pin(serving.until_cut(upgraded)).await;
-            }
-            Next::Http2(preface) => {
-                let handed = Box::pin(hand_over(preface, wire, serving.timeouts)).await;
-                let Some((stream, _)) = handed else { return };
-                return Box::pin(serving.until_cut(http2::serve(stream, connection, &serving))).await;
+            Next::Other(protocol, read) => {
+                // What others need is no part of what an idle connection keeps.
+                return Box::pin(speak(protocol, read, wire, connection, &serving)).await;
             }
         }
+    }
+}
+
+/// Serves another protocol, which the client has begun with these octets.
+async fn speak<T: Transport>(
+    protocol: Protocol,
+    read: Bytes,
+    wire: Arc<Mutex<Wire<T>>>,
+    connection: Arc<Connection>,
+    serving: &Arc<Serving>,
+) {
+    let Some((stream, closed)) = hand_over(read, wire, serving.timeouts).await else { return };
+    match protocol {
+        Protocol::Upgraded => {
+            let upgraded = async {
+                hyper::serve(stream, connection, serving).await;
+                // Whoever has it now: until it closes, it has its place among the connections, and a stop waits for it.
+                let _ = closed.await;
+            };
+            serving.until_cut(upgraded).await;
+        }
+        Protocol::Http2 => serving.until_cut(http2::serve(stream, connection, serving)).await,
     }
 }
 
@@ -88,10 +108,15 @@ pub(crate) async fn serve<T: Transport>(transport: T, connection: Arc<Connection
 enum Next {
     Closed,
     Idle,
-    /// Another protocol, which this head asks for.
-    Upgrade(Bytes),
-    /// HTTP/2, which begins with these octets.
-    Http2(Bytes),
+    /// Another protocol, which begins with these octets.
+    Other(Protocol, Bytes),
+}
+
+/// What is spoken instead of HTTP/1.1.
+enum Protocol {
+    /// What a head asks for.
+    Upgraded,
+    Http2,
 }
 
 /// Gives the connection to hyper: for HTTP/2, or to change the protocol where the handler agrees, as an axum
@@ -157,9 +182,11 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
             let next = lock(self.wire).next_head(&mut self.heads);
             match next {
                 Ok(Some(wire::Next::Request)) => self.head = None,
-                Ok(Some(wire::Next::Upgrade(head))) if self.flushed().await => return Next::Upgrade(head),
+                Ok(Some(wire::Next::Upgrade(head))) if self.flushed().await => {
+                    return Next::Other(Protocol::Upgraded, head);
+                }
                 Ok(Some(wire::Next::Upgrade(_))) => return self.abort(),
-                Ok(Some(wire::Next::Http2(preface))) => return Next::Http2(preface),
+                Ok(Some(wire::Next::Http2(preface))) => return Next::Other(Protocol::Http2, preface),
                 Ok(None) => match self.more().await {
                     Came::More => continue,
                     // Who still takes a response is not idle.

@@ -10,9 +10,10 @@ use bivalve_core::{CompletionStatus, Connection, Context, EntityChunk, Flow, Pip
 use bytes::BytesMut;
 use tokio::time::Interval;
 
+use super::wire::Wire;
 use super::{Serving, Timeouts, serve};
 use crate::Limits;
-use crate::transport::{BoxStream, Piece, Transport};
+use crate::transport::{BoxStream, Driven, Piece, Transport};
 
 /// Asks, so many times and at every tick, and takes no answer.
 struct Taker {
@@ -87,4 +88,16 @@ async fn a_client_that_takes_no_answer_is_let_go_although_it_asks_on() {
 #[tokio::test]
 async fn a_client_that_takes_no_answer_does_not_count_as_idle() {
     assert!(is_let_go(1).await);
+}
+
+/// Bytes of the future, and of the connection that it shares with a request.
+#[tokio::test]
+async fn what_an_idle_connection_keeps_is_small() {
+    let pipeline = Pipeline::builder().build().expect("it builds");
+    let serving = Arc::new(Serving::new(pipeline, Limits::default(), Timeouts::default()));
+    let ticks = tokio::time::interval(Duration::from_secs(3600));
+    let taker = Taker { leases: LeasePool::new(4096, 4), asks: 0, ticks };
+    let future = serve(taker, Arc::new(Connection::builder().build()), serving);
+    let sizes = (size_of_val(&future), size_of::<Wire<Driven>>());
+    assert!(sizes.0 <= 640 && sizes.1 <= 640, "{sizes:?}");
 }

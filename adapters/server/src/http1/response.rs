@@ -83,22 +83,27 @@ impl Encoder {
             (false, _) => (Framing::Chunked, None),
         };
         let close = !asked.persistent || framing == Framing::UntilClose || status.is_informational() || close;
+        let mut tail = Tail::default();
         if let Some(length) = length {
-            text.extend_from_slice(b"content-length: ");
-            decimal(text, length);
-            text.extend_from_slice(b"\r\n");
+            tail.content_length(length);
         }
         if framing == Framing::Chunked {
-            text.extend_from_slice(b"transfer-encoding: chunked\r\n");
+            tail.push(b"transfer-encoding: chunked\r\n");
         }
         // RFC 9110 section 7.8: who names protocols says so here.
-        connection(text, close, upgrade && status == StatusCode::UPGRADE_REQUIRED, asked.old);
-        if !dated {
-            text.extend_from_slice(b"date: ");
-            text.extend_from_slice(&date::now());
-            text.extend_from_slice(b"\r\n");
+        match (close, upgrade && status == StatusCode::UPGRADE_REQUIRED) {
+            (true, true) => tail.push(b"connection: close, upgrade\r\n"),
+            (true, false) => tail.push(b"connection: close\r\n"),
+            (false, true) => tail.push(b"connection: upgrade\r\n"),
+            // RFC 9112 sections 9.3 and 9.6.
+            (false, false) if asked.old => tail.push(b"connection: keep-alive\r\n"),
+            (false, false) => {}
         }
-        text.extend_from_slice(b"\r\n");
+        if !dated {
+            tail.push(&date::line());
+        }
+        tail.push(b"\r\n");
+        text.extend_from_slice(tail.octets());
         Self { framing, takes_trailers: asked.takes_trailers, close }
     }
 
@@ -212,28 +217,44 @@ fn field(text: &mut BytesMut, name: &[u8], value: &HeaderValue) {
     text.extend_from_slice(b"\r\n");
 }
 
-/// RFC 9112 section 9.3 and 9.6.
-fn connection(text: &mut BytesMut, close: bool, upgrade: bool, old: bool) {
-    text.extend_from_slice(match (close, upgrade) {
-        (true, true) => b"connection: close, upgrade\r\n",
-        (true, false) => b"connection: close\r\n",
-        (false, true) => b"connection: upgrade\r\n",
-        (false, false) if old => b"connection: keep-alive\r\n",
-        (false, false) => b"",
-    });
+/// The last lines of a head: gathered here, they are appended at once.
+struct Tail {
+    octets: [u8; TAIL],
+    len: usize,
 }
 
-fn decimal(text: &mut BytesMut, number: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    let mut rest = number;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + u8::try_from(rest % 10).unwrap_or_default();
-        rest /= 10;
-        if rest == 0 {
-            return text.extend_from_slice(&digits[at..]);
+/// The longest lines of each kind, and the empty one.
+const TAIL: usize = 16 + DIGITS + 2 + 28 + 28 + date::LINE + 2;
+
+/// Of the largest number.
+const DIGITS: usize = 20;
+
+impl Default for Tail {
+    fn default() -> Self {
+        Self { octets: [0; TAIL], len: 0 }
+    }
+}
+
+impl Tail {
+    fn octets(&self) -> &[u8] {
+        &self.octets[..self.len]
+    }
+
+    fn push<const N: usize>(&mut self, line: &[u8; N]) {
+        self.octets[self.len..self.len + N].copy_from_slice(line);
+        self.len += N;
+    }
+
+    fn content_length(&mut self, number: u64) {
+        self.push(b"content-length: ");
+        let digits = number.checked_ilog10().unwrap_or_default() as usize + 1;
+        let mut rest = number;
+        for octet in self.octets[self.len..self.len + digits].iter_mut().rev() {
+            *octet = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+            rest /= 10;
         }
+        self.len += digits;
+        self.push(b"\r\n");
     }
 }
 
@@ -338,15 +359,27 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_head_has_room() {
+        let mut none = ResponseHead { status: StatusCode::UPGRADE_REQUIRED, ..ResponseHead::default() };
+        none.headers.insert("upgrade", HeaderValue::from_static("h2c"));
+        let closing = Asked { persistent: false, ..ASKED };
+        let mut out = Output::default();
+        let _ = Encoder::begin(&mut out, &none, closing, u64::MAX, true);
+        let text = out.take_text();
+        assert!(
+            text.contains("content-length: 18446744073709551615\r\nconnection: close, upgrade\r\ndate: ")
+        );
+        assert!(text.ends_with(" GMT\r\n\r\n"), "{text}");
+    }
+
+    #[test]
     fn numbers_are_written() {
-        for number in [0, 1, 9, 10, 15, 16, 255, 256, 4096, u64::MAX] {
-            let (mut ten, mut sixteen) = (BytesMut::new(), BytesMut::new());
-            decimal(&mut ten, number);
+        for number in [0, 1, 9, 10, 15, 16, 99, 100, 255, 256, 4096, u64::MAX] {
+            let (mut ten, mut sixteen) = (Tail::default(), BytesMut::new());
+            ten.content_length(number);
             hexadecimal(&mut sixteen, number);
-            assert_eq!(
-                (&ten[..], &sixteen[..]),
-                (number.to_string().as_bytes(), format!("{number:x}").as_bytes())
-            );
+            assert_eq!(ten.octets(), format!("content-length: {number}\r\n").as_bytes());
+            assert_eq!(sixteen, format!("{number:x}"));
         }
     }
 }
