@@ -6,10 +6,11 @@ use std::task::{Context as Task, Poll};
 
 use bivalve_core::testing::block_on;
 use bivalve_core::{
-    Completion, CompletionInfo, CompletionStatus, Connection, Context, Flow, Handler, Host, Module,
+    Completion, CompletionInfo, CompletionStatus, Connection, Context, Error, Flow, Handler, Host, Module,
     Notification, Outcome, Outgoing, Pipeline, Registration, Result, Run,
 };
 use bytes::Bytes;
+use http::StatusCode;
 
 type Log = Arc<Mutex<Vec<String>>>;
 
@@ -167,4 +168,68 @@ fn a_send_that_failed_at_once_resets_the_connection() {
     let (over, log) = run(hello, Flow::Continue, Some(failed));
     assert!(over);
     assert_eq!(log, ["begin", "log", "send 200, 5 bytes", "reset"]);
+}
+
+/// Octets whose destructor panics.
+struct Bomb;
+
+impl AsRef<[u8]> for Bomb {
+    fn as_ref(&self) -> &[u8] {
+        b"hello"
+    }
+}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "a destructor");
+    }
+}
+
+fn bomb() -> Bytes {
+    Bytes::from_owner(Bomb)
+}
+
+#[test]
+fn a_panicking_destructor_of_what_was_written_does_not_keep_a_failed_request_from_its_log() {
+    let fails = |cx: &mut Context| -> Result<Flow> {
+        cx.response_mut().write(bomb())?;
+        Err(Error::new(StatusCode::BAD_REQUEST, "no"))
+    };
+    let (over, log) = run(fails, Flow::Continue, SENT);
+    assert!(over);
+    assert_eq!(log, ["begin", "log", "send 400, 11 bytes"]);
+}
+
+#[test]
+fn a_panicking_destructor_of_what_was_started_and_not_waited_for_is_contained() {
+    let starts = |cx: &mut Context| -> Result<Flow> {
+        cx.start_write(bomb())?;
+        Ok(Flow::Continue)
+    };
+    let (over, log) = run(starts, Flow::Continue, SENT);
+    assert!(over);
+    assert_eq!(log, ["begin", "log", "send 500, 21 bytes"]);
+}
+
+/// Promises to return no future, and returns one that panics when it is dropped.
+struct BreaksItsPromise;
+
+impl Handler for BreaksItsPromise {
+    fn handle<'a>(&'a self, _: &'a mut Context) -> Outcome<'a> {
+        let bomb = Bomb;
+        Outcome::pending(async move {
+            let _bomb = bomb;
+            Ok(Flow::Continue)
+        })
+    }
+    fn is_synchronous(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_panicking_destructor_of_a_future_that_was_not_promised_is_contained() {
+    let (over, log) = run(BreaksItsPromise, Flow::Continue, SENT);
+    assert!(over);
+    assert_eq!(log, ["begin", "log", "send 500, 21 bytes"]);
 }

@@ -7,7 +7,8 @@ mod support;
 use std::io::{Read, Write};
 use std::sync::Arc;
 
-use bivalve_core::{Context, Flow, Handler, Outcome, Pipeline};
+use bivalve_core::{Context, Flow, Handler, Outcome, Pipeline, Result};
+use bytes::Bytes;
 use support::{DRIVERS, connect, exchange, start};
 
 struct Panics;
@@ -89,5 +90,37 @@ fn a_connection_goes_on_behind_a_panic_that_was_answered() {
             answer.starts_with("HTTP/1.1 500 ") && answer.contains("HTTP/1.1 200 "),
             "{driver}: {answer}"
         );
+    }
+}
+
+/// Octets whose destructor panics, as that of a module's own memory may.
+struct Bomb;
+
+impl AsRef<[u8]> for Bomb {
+    fn as_ref(&self) -> &[u8] {
+        b"Hello"
+    }
+}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "a secret");
+    }
+}
+
+#[test]
+fn half_a_response_is_not_completed_by_the_next_one() {
+    let half = |cx: &mut Context| -> Result<Flow> {
+        cx.response_mut().write(Bytes::from_owner(Bomb))?;
+        cx.response_mut().write("World")?;
+        Ok(Flow::Continue)
+    };
+    let pipeline = Pipeline::builder().handler(half).build().expect("it builds");
+    for driver in DRIVERS {
+        let server = start(driver, &pipeline);
+        let answer = exchange(server.addresses()[0], &b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(2));
+        assert!(answer.matches("HTTP/1.1").count() <= 1, "{driver}: {answer}");
+        assert!(!answer.contains("World") && !answer.contains("secret"), "{driver}: {answer}");
+        assert!(answer.ends_with("<reset>") || !support::resets_arrive(), "{driver}: {answer}");
     }
 }

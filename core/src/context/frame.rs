@@ -1,6 +1,7 @@
 //! Who is running: the module and event of the current call, kept and restored around nested calls.
 
 use super::{ChildRequest, Context};
+use crate::contain::contained;
 use crate::{EntityChunk, Error, ErrorKind, Event, Notification, Result, limits};
 
 /// A registration: the position of a module in its pipeline.
@@ -44,9 +45,18 @@ impl Frame {
     pub(crate) fn reset(&mut self) {
         if self.is_open() {
             self.arm = None;
-            self.started = None;
+            self.drop_started();
         }
         self.enter(ModuleId::HOST, Event::of(Notification::BeginRequest));
+    }
+
+    /// Drops what was started and is not to run. Whether there was something.
+    pub(crate) fn drop_started(&mut self) -> bool {
+        let started = self.started.take();
+        let any = started.is_some();
+        // A chunk in it is a module's, and so is its destructor.
+        let _ = contained(|| drop(started));
+        any
     }
 
     /// The next call at the same depth. What the last one left behind, it has settled.
@@ -79,7 +89,7 @@ impl Context {
         if let Some(arm) = self.frame.arm.take() {
             self.signal.revoke(arm);
         }
-        self.frame.started = None;
+        self.frame.drop_started();
     }
 }
 

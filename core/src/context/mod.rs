@@ -423,11 +423,12 @@ impl Context {
     /// Lends the next part of the response to the host. What came of it, where the host knows that at once.
     pub(crate) fn start_send(&mut self, end: bool) -> Option<Completion> {
         self.touched.1 = true;
+        let first = !self.response.headers_sent();
         let host = self.host.get_mut().unwrap_or_else(PoisonError::into_inner);
         host.start_send(self.response.outgoing(end, self.foreign));
-        let completion = host.sent_at_once();
-        self.response.part_left(end, self.foreign);
         self.outstanding.send = true;
+        let completion = host.sent_at_once();
+        self.response.part_left(first, end, self.foreign);
         if let Some(completion) = completion {
             self.finished_send(completion);
         }

@@ -198,8 +198,11 @@ impl Response {
 
     /// Drops the buffered entity.
     pub fn clear_entity(&mut self) {
-        self.chunks.clear();
         self.buffered = 0;
+        if !self.chunks.is_empty() {
+            // Memory in there may be a module's, and so is its destructor.
+            let _ = contained(|| self.chunks.clear());
+        }
     }
 
     fn clear_headers(&mut self) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context as Task, Poll};
 
 use super::Pipeline;
-use crate::contain::drop_payload;
+use crate::contain::{contained, drop_payload};
 use crate::context::{ModuleId, Posted, Signal, StartedOperation, StartedResult};
 use crate::{
     Completion, CompletionInfo, CompletionSource, Context, CustomNotification, EntityRead, Error, ErrorKind,
@@ -112,7 +112,7 @@ pub(crate) fn call_from_host_now(
         None => Ok(Flow::Continue),
         Some(Outcome::Ready(Ok(Flow::Pending))) => return None,
         Some(Outcome::Ready(result)) => result,
-        Some(Outcome::Pending(_)) => Err(not_synchronous()),
+        Some(Outcome::Pending(future)) => Err(not_synchronous(future)),
     };
     Some(leave(cx, pipeline, id, 0, result))
 }
@@ -125,8 +125,9 @@ pub(crate) async fn settle_from_host(cx: &mut Context, id: ModuleId, event: Even
     leave(cx, &pipeline, id, 0, result)
 }
 
-/// A promise that was not kept.
-pub(crate) fn not_synchronous() -> Error {
+/// A promise that was not kept: the future is dropped.
+pub(crate) fn not_synchronous<F>(future: F) -> Error {
+    let _ = contained(|| drop(future));
     nothing_pending(
         "a method that is registered as synchronous returned a future: see Registration::synchronous",
     )
@@ -163,8 +164,8 @@ pub(crate) fn leave(
     if let Some(arm) = cx.frame.arm.take() {
         cx.signal.revoke(arm);
     }
-    let result = match cx.frame.started.take() {
-        Some(_) if result.is_ok() => Err(Error::framework(
+    let result = match cx.frame.drop_started() {
+        true if result.is_ok() => Err(Error::framework(
             ErrorKind::OperationOutstanding,
             "an operation was started, but the method did not return Flow::Pending to wait for it",
         )),

@@ -1,5 +1,7 @@
 //! Drives one request through its pipeline.
 
+mod at_once;
+
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -132,37 +134,6 @@ impl Run {
                 return;
             }
         }
-    }
-
-    /// Runs what is left as far as nothing has to wait. `true`: that was all; otherwise [`run_to_end`](Self::run_to_end) goes on.
-    ///
-    /// Most requests need no more than this, and a host that calls it by itself has no client to listen for meanwhile.
-    pub fn run_at_once(&mut self) -> bool {
-        while self.waits == Waits::No {
-            if self.cx.frame.is_open() {
-                // Left by the host, which has the context between two steps.
-                self.cx.close_frame();
-            }
-            let Self { cx, cursor, driven: Driven { pipeline, .. }, .. } = self;
-            match cursor.next_call(pipeline.lists(), |module, event| pipeline.calls(cx, module, event)) {
-                Some(Entry { synchronous: true, .. }) => match self.synchronous_calls(Calls::All) {
-                    None => {}
-                    Some(Ok(Flow::Pending)) => self.waits = Waits::Call,
-                    Some(result) => self.settled(result),
-                },
-                Some(_) => return false,
-                None => match self.cursor.behind_calls() {
-                    Step::Handler if self.handle_at_once() => {}
-                    Step::Send if self.send_at_once() => {}
-                    Step::Done => {
-                        self.cx.finish();
-                        return true;
-                    }
-                    _ => return false,
-                },
-            }
-        }
-        false
     }
 
     /// Whether the mounted service is to run as the handler now: no module is the handler instead.
@@ -316,59 +287,34 @@ impl Run {
         self.cx.nobody_handled()
     }
 
-    /// `false`: the service may wait.
-    fn handle_at_once(&mut self) -> bool {
-        let service = self.wants_service();
-        let Self { cx, driven: Driven { pipeline, .. }, .. } = self;
-        let result = match pipeline.handler().filter(|_| service) {
-            Some(_) if !pipeline.has_synchronous_handler() => return false,
-            handler => {
-                cx.frame.enter(ModuleId::HOST, Notification::ExecuteRequestHandler.into());
-                match handler {
-                    Some(handler) => {
-                        cx.response_mut().set_answered();
-                        invoke_handler(&**handler, cx).and_then(unusual).unwrap_or(Ok(Flow::Continue))
-                    }
-                    None => cx.nobody_handled(),
-                }
-            }
-        };
-        self.handled(result);
-        true
-    }
-
     async fn send(&mut self) {
         let begun = self.waits == Waits::Send;
         if !begun {
             self.cx.frame = crate::context::Frame::default();
         }
-        let Self { cx, driven: Driven { signal, .. }, .. } = self;
-        let send = pin!(async move {
-            match begun {
-                true => cx.finish_final().await,
-                false => cx.send_final().await,
-            }
-            Ok(())
-        });
-        // Only a disconnect ends it early, and then there is nobody to tell.
-        let _ = Contained::new(send, Some(signal)).await;
+        let panicked = {
+            let Self { cx, driven: Driven { signal, .. }, .. } = self;
+            let send = pin!(async move {
+                match begun {
+                    true => cx.finish_final().await,
+                    false => cx.send_final().await,
+                }
+                Ok(())
+            });
+            // A disconnect ends it early as well, and then there is nobody to tell.
+            Contained::new(send, Some(signal)).await.is_err_and(|error: Error| error.is_panic())
+        };
         self.waits = Waits::No;
+        if panicked {
+            self.broken_off();
+        }
         self.cursor.sent();
     }
 
-    /// `false`: something is to be waited for.
-    fn send_at_once(&mut self) -> bool {
-        if !self.cx.sends_at_once() {
-            return false;
-        }
-        let cx = &mut self.cx;
-        cx.frame.reset();
-        if let Ok(false) = contained(|| cx.start_final()) {
-            self.waits = Waits::Send;
-            return false;
-        }
-        self.cursor.sent();
-        true
+    /// The destructor of a chunk has panicked while the host wrote it: half a response must not look whole.
+    fn broken_off(&mut self) {
+        tracing::error!("a destructor panicked while the response was sent; the connection is reset");
+        self.cx.reset_connection();
     }
 
     /// Turns a module's answer into a flow, and its error into a response.
@@ -424,7 +370,7 @@ fn unusual(outcome: Outcome<'_>) -> Option<Result<Flow>> {
     match outcome {
         Outcome::Ready(Ok(Flow::Continue)) => None,
         Outcome::Ready(result) => Some(result),
-        Outcome::Pending(_) => Some(Err(not_synchronous())),
+        Outcome::Pending(future) => Some(Err(not_synchronous(future))),
     }
 }
 

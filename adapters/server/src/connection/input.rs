@@ -11,6 +11,8 @@ use crate::transport::Piece;
 pub(super) struct Input {
     /// Only one of the two holds anything.
     gathered: BytesMut,
+    /// Bytes of the memory that `gathered` is the rest of, at most.
+    room: usize,
     piece: Option<Piece>,
 }
 
@@ -30,7 +32,7 @@ impl Input {
             self.piece = Some(piece);
         } else {
             self.gather_all();
-            self.gathered.extend_from_slice(&piece);
+            self.extend(&piece);
         }
     }
 
@@ -44,10 +46,19 @@ impl Input {
 
     /// The first octets, for as long as anybody wants: a head, or something short.
     pub(super) fn copy(&mut self, octets: usize) -> Bytes {
+        let little = self.is_little(octets);
         let taken = match &mut self.piece {
             Some(piece) => {
                 let taken = arena::copy(&piece[..octets]);
                 piece.advance(octets);
+                taken
+            }
+            None if little => {
+                let taken = match octets {
+                    ..WORTH_ALLOCATING => arena::copy(&self.gathered[..octets]),
+                    _ => Bytes::copy_from_slice(&self.gathered[..octets]),
+                };
+                self.gathered.advance(octets);
                 taken
             }
             None => self.gathered.split_to(octets).freeze(),
@@ -83,14 +94,27 @@ impl Input {
 
     fn gather_all(&mut self) {
         if let Some(piece) = self.piece.take() {
-            self.gathered.extend_from_slice(&piece);
+            self.extend(&piece);
         }
+    }
+
+    fn extend(&mut self, octets: &[u8]) {
+        self.gathered.extend_from_slice(octets);
+        self.room = self.room.max(self.gathered.capacity());
+    }
+
+    /// Whether so many octets would keep much more memory than they need.
+    fn is_little(&self, octets: usize) -> bool {
+        self.room > SMALL_ROOM && octets <= self.room / 4
     }
 
     fn settle(&mut self) {
         if self.is_empty() {
-            self.piece = None;
-            self.gathered = BytesMut::new();
+            *self = Self::default();
+        } else if self.piece.is_none() && self.is_little(self.gathered.len()) {
+            // Requests behind a large body, for one, and the beginning of a head that may take its time.
+            self.gathered = BytesMut::from(&self.gathered[..]);
+            self.room = self.gathered.capacity();
         }
     }
 }
@@ -99,3 +123,30 @@ impl Input {
 const WORTH_LENDING: usize = 4096;
 /// Fewer octets than these are copied to memory that others share.
 const WORTH_ALLOCATING: usize = 1024;
+/// Memory that a few octets may keep.
+const SMALL_ROOM: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_octets_do_not_keep_the_memory_of_many() {
+        let requests = vec![b'r'; 250 * 1024];
+        let mut input = Input::default();
+        input.push(Piece::Kept(Bytes::from_static(b"P")));
+        input.push(Piece::Kept(Bytes::from(requests)));
+        assert!(input.room > 250 * 1024);
+        let mut heads = Vec::new();
+        while input.octets().len() > 100 {
+            heads.push(input.copy(50));
+        }
+        // What is left, and what was taken, are in memory of their own.
+        assert!(input.room <= SMALL_ROOM && input.gathered.capacity() <= SMALL_ROOM, "{}", input.room);
+        let all: usize = heads.iter().map(Bytes::len).sum::<usize>() + input.octets().len();
+        assert_eq!(all, 250 * 1024 + 1);
+        assert_eq!((heads[0][0], heads[1][0]), (b'P', b'r'));
+        input.skip(input.octets().len());
+        assert_eq!((input.room, input.gathered.capacity()), (0, 0));
+    }
+}

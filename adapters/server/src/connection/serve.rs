@@ -216,6 +216,12 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
             }
             in_a_row += 1;
             if in_a_row.is_multiple_of(FAIR) {
+                // What is finished leaves, and its memory is free for the others, whose turn it is.
+                poll_fn(|task| {
+                    lock(self.wire).push_out(task);
+                    Poll::Ready(())
+                })
+                .await;
                 tokio::task::yield_now().await;
             }
             if unsent > BATCH && !self.flushed().await {

@@ -342,6 +342,8 @@ impl<T: Transport> Wire<T> {
             self.exchange.encoder = Some(Encoder::begin(&mut self.output, head, asked, octets, end));
         }
         let Some(encoder) = &mut self.exchange.encoder else { return };
+        // Until it is whole: a destructor of a chunk that panics in between leaves half of it.
+        self.exchange.reset = true;
         let mut written = encoder.body(&mut self.output, part.chunks());
         if end && written.is_ok() {
             written = encoder.end(&mut self.output, part.trailers());
@@ -350,8 +352,8 @@ impl<T: Transport> Wire<T> {
             tracing::error!(
                 "the response is not as long as its Content-Length said; the connection is reset"
             );
-            self.exchange.reset = true;
         }
+        self.exchange.reset = written.is_err();
     }
 
     /// Whether the part has left.

@@ -74,7 +74,10 @@ impl Receiving {
                 self.flows = piece.len() >= FLOWS || (self.flows && is_last);
                 self.expected = self.expected.saturating_sub(piece.len() as u64);
             }
-            _ => self.ended = true,
+            _ => {
+                self.ended = true;
+                self.large = None;
+            }
         }
         Poll::Ready(received)
     }

@@ -100,16 +100,18 @@ impl Response {
         }
     }
 
-    /// The host has taken of the part what it sends. Modules that run after the end see no headers.
-    pub(crate) fn part_left(&mut self, end: bool, foreign: bool) {
+    /// The host has taken of the part what it sends. Modules that run later see no headers where the end came with them.
+    pub(crate) fn part_left(&mut self, first: bool, end: bool, foreign: bool) {
         self.clear_entity();
-        if end {
+        if first && end {
             self.clear_headers();
-            if !foreign {
-                self.clear_trailers();
-            }
         }
-        self.clear_extensions();
+        if first {
+            self.clear_extensions();
+        }
+        if end && !foreign {
+            self.clear_trailers();
+        }
     }
 
     /// Turns the response into an error page without details.
