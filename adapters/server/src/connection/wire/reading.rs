@@ -36,7 +36,11 @@ impl<T: Transport> Wire<T> {
                     self.expect_body();
                     return Poll::Ready(Ok(data));
                 }
-                Ok(Part::End) => return Poll::Ready(Ok(Bytes::new())),
+                Ok(Part::End) => {
+                    // Here to its end without the word: where the next request begins is known.
+                    self.exchange.owes_continue = false;
+                    return Poll::Ready(Ok(Bytes::new()));
+                }
                 Ok(Part::More) => {}
                 Err(reject) => {
                     self.exchange.reject.get_or_insert(reject);
