@@ -186,6 +186,16 @@ fn a_body_that_nobody_was_told_to_send_closes_the_connection() {
 }
 
 #[test]
+fn an_empty_body_that_came_before_the_word_keeps_the_connection() {
+    for driver in DRIVERS {
+        let server = start(driver, &pipeline());
+        let asked = b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let answer = exchange(server.addresses()[0], asked);
+        assert_eq!(answer.matches("200 OK").count(), 2, "{driver}: {answer}");
+    }
+}
+
+#[test]
 fn a_body_that_nobody_read_is_not_the_next_request() {
     for driver in DRIVERS {
         let server = start(driver, &pipeline());
