@@ -6,6 +6,7 @@ mod host;
 mod http2;
 mod hyper;
 mod input;
+mod life;
 mod pace;
 mod pool;
 mod refusals;
@@ -20,12 +21,12 @@ use std::time::Duration;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::http2::is_served as check_http2;
+pub(crate) use self::life::serve;
 pub(crate) use self::pace::Pace;
 pub(crate) use self::pool::{Serving, Stopping};
 pub(crate) use self::refusals::RefusalCounter;
 pub use self::refusals::Refused;
 pub(crate) use self::secure::serve as serve_encrypted;
-pub(crate) use self::serve::serve;
 pub(crate) use self::watchdog::Watchdog;
 
 /// How long a client is waited for.

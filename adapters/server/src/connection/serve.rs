@@ -1,149 +1,26 @@
-//! The life of a connection: requests, one after the other, until one side has had enough.
+//! Requests of a connection, one after the other, until one side has had enough.
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context as Task, Poll};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Instant;
 
 use bivalve_core::{Connection, Context, Run};
-use bytes::{Bytes, BytesMut};
 use http::StatusCode;
-use tokio::sync::oneshot;
 
 use super::host::{Carrier, lock};
+use super::life::{Next, Protocol};
 use super::pool::{Serving, Stopping};
-use super::watchdog::Watchdog;
+use super::watchdog::{Watchdog, first_of};
 use super::wire::{self, After, Finished, Wire};
-use super::{Timeouts, http2, hyper};
 use crate::http1::heads::{Heads, Taken};
 use crate::http1::reject::Reject;
 use crate::limits::{DRAINED, LINGER, RESTLESS};
-use crate::transport::{Prefixed, Transport};
-
-/// Serves a client until one side closes.
-///
-/// What a request needs is allocated while requests come, and let go when none has come for a while: so that an idle
-/// connection costs little.
-pub(crate) fn serve<T: Transport>(
-    transport: T,
-    connection: Arc<Connection>,
-    serving: Arc<Serving>,
-) -> impl Future<Output = ()> + Send {
-    // Made here, so that the future, which idle connections keep, has no room for a transport.
-    let wire = Arc::new(Mutex::new(Wire::new(transport, Arc::clone(&serving))));
-    keep(wire, connection, serving)
-}
-
-async fn keep<T: Transport>(wire: Arc<Mutex<Wire<T>>>, connection: Arc<Connection>, serving: Arc<Serving>) {
-    let sleep = pin!(tokio::time::sleep(serving.timeouts.idle));
-    let mut watchdog = Watchdog::new(sleep);
-    let stopping = pin!(serving.stopping());
-    let mut stopping = Stopping::new(stopping);
-    let mut being_cut = pin!(serving.being_cut());
-    // It wakes this task from then on, wherever it waits; who is woken looks at `was_cut`.
-    poll_fn(|task| Poll::Ready(being_cut.as_mut().poll(task).is_ready())).await;
-    loop {
-        let deadline = Instant::now() + serving.timeouts.idle;
-        let came = poll_fn(|task| {
-            let mut wire = lock(&wire);
-            // The memory of the last response comes back.
-            let _ = wire.poll_flush(task);
-            match wire.poll_more(task) {
-                // What has come is served: the client may have sent it before it could know.
-                Poll::Pending if serving.is_stopping(&mut stopping, task) => Poll::Ready(None),
-                more => first_of(more, &mut watchdog, deadline, task),
-            }
-        });
-        if came.await != Some(true) {
-            return lock(&wire).farewell();
-        }
-        let mut busy = Busy {
-            wire: &wire,
-            connection: &connection,
-            serving: &serving,
-            watchdog: &mut watchdog,
-            stopping: &mut stopping,
-            head: None,
-            last: None,
-            heads: Box::default(),
-            cut: true,
-        };
-        let next = Box::pin(busy.requests()).await;
-        drop(busy);
-        match next {
-            Next::Closed => return,
-            Next::Idle => lock(&wire).rest(),
-            Next::Other(protocol, read) => {
-                // What others need is no part of what an idle connection keeps.
-                return Box::pin(speak(protocol, read, wire, connection, &serving)).await;
-            }
-        }
-    }
-}
-
-/// Serves another protocol, which the client has begun with these octets.
-async fn speak<T: Transport>(
-    protocol: Protocol,
-    read: Bytes,
-    wire: Arc<Mutex<Wire<T>>>,
-    connection: Arc<Connection>,
-    serving: &Arc<Serving>,
-) {
-    let Some((stream, closed)) = hand_over(read, wire, serving.timeouts).await else { return };
-    match protocol {
-        Protocol::Upgraded => {
-            let upgraded = async {
-                hyper::serve(stream, connection, serving).await;
-                // Whoever has it now: until it closes, it has its place among the connections, and a stop waits for it.
-                let _ = closed.await;
-            };
-            serving.until_cut(upgraded).await;
-        }
-        Protocol::Http2 => serving.until_cut(http2::serve(stream, connection, serving)).await,
-    }
-}
-
-/// What follows when no request does.
-enum Next {
-    Closed,
-    Idle,
-    /// Another protocol, which begins with these octets.
-    Other(Protocol, Bytes),
-}
-
-/// What is spoken instead of HTTP/1.1.
-enum Protocol {
-    /// What a head asks for.
-    Upgraded,
-    Http2,
-}
-
-/// Gives the connection to hyper: for HTTP/2, or to change the protocol where the handler agrees, as an axum
-/// `WebSocketUpgrade` does. Where it does not, the connection ends with its answer: what follows would be read by other
-/// rules than these.
-///
-/// The receiver hears when the stream is closed.
-async fn hand_over<T: Transport>(
-    read: Bytes,
-    wire: Arc<Mutex<Wire<T>>>,
-    timeouts: Timeouts,
-) -> Option<(Prefixed, oneshot::Receiver<()>)> {
-    let mut prefix = BytesMut::from(read);
-    poll_fn(|task| lock(&wire).poll_quiet(&mut prefix, task)).await;
-    let wire = Arc::into_inner(wire)?;
-    let transport = wire.into_inner().unwrap_or_else(PoisonError::into_inner).into_transport();
-    match transport.into_stream() {
-        Ok(stream) => Some(Prefixed::new(prefix.freeze(), stream, timeouts)),
-        Err(error) => {
-            tracing::warn!(target: "bivalve::server", %error, "cannot change the protocol");
-            None
-        }
-    }
-}
+use crate::transport::Transport;
 
 /// A connection on which requests come.
-struct Busy<'a, 's, 'n, T: Transport> {
+pub(super) struct Busy<'a, 's, 'n, T: Transport> {
     wire: &'a Arc<Mutex<Wire<T>>>,
     connection: &'a Arc<Connection>,
     serving: &'a Arc<Serving>,
@@ -168,8 +45,31 @@ impl<T: Transport> Drop for Busy<'_, '_, '_, T> {
     }
 }
 
+impl<'a, 's, 'n, T: Transport> Busy<'a, 's, 'n, T> {
+    pub(super) fn new(
+        wire: &'a Arc<Mutex<Wire<T>>>,
+        connection: &'a Arc<Connection>,
+        serving: &'a Arc<Serving>,
+        watchdog: &'a mut Watchdog<'s>,
+        stopping: &'a mut Stopping<'s, 'n>,
+    ) -> Self {
+        Self {
+            wire,
+            connection,
+            serving,
+            watchdog,
+            stopping,
+            head: None,
+            last: None,
+            heads: Box::default(),
+            cut: true,
+        }
+    }
+}
+
 impl<T: Transport> Busy<'_, '_, '_, T> {
-    async fn requests(&mut self) -> Next {
+    /// Serves requests until none comes for a while.
+    pub(super) async fn requests(&mut self) -> Next {
         let next = self.until_none_comes().await;
         self.cut = false;
         next
@@ -409,19 +309,6 @@ enum Came {
     /// The client does not take what is sent.
     Stalled,
     TooLate,
-}
-
-/// What is waited for, or `None` behind the deadline.
-fn first_of<R>(
-    awaited: Poll<R>,
-    watchdog: &mut Watchdog<'_>,
-    deadline: Instant,
-    task: &mut Task<'_>,
-) -> Poll<Option<R>> {
-    match awaited {
-        Poll::Ready(result) => Poll::Ready(Some(result)),
-        Poll::Pending => watchdog.poll_passed(deadline, task).map(|()| None),
-    }
 }
 
 const TIMEOUT: Reject =

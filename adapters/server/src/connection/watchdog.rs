@@ -47,6 +47,19 @@ impl<'a> Watchdog<'a> {
     }
 }
 
+/// What is waited for, or `None` behind the deadline.
+pub(super) fn first_of<R>(
+    awaited: Poll<R>,
+    watchdog: &mut Watchdog<'_>,
+    deadline: Instant,
+    task: &mut Task<'_>,
+) -> Poll<Option<R>> {
+    match awaited {
+        Poll::Ready(result) => Poll::Ready(Some(result)),
+        Poll::Pending => watchdog.poll_passed(deadline, task).map(|()| None),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
