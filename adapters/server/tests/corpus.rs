@@ -35,7 +35,7 @@ fn every_case_is_answered_as_expected_however_it_is_cut() {
 
 #[test]
 fn ids_are_unique() {
-    let mut ids: Vec<_> = all().iter().map(|case| case.id).collect();
+    let mut ids: Vec<_> = all().into_iter().map(|case| case.id).collect();
     ids.sort_unstable();
     let before = ids.len();
     ids.dedup();

@@ -65,7 +65,7 @@ fn mutate(octets: &[u8], random: &mut Random) -> Vec<u8> {
 /// The answers, without the word to go on: who is told it depends on how much of a body is there.
 fn heard(address: std::net::SocketAddr, octets: &[u8], pieces: usize) -> String {
     let case = Case {
-        id: "mutated",
+        id: "mutated".into(),
         rule: "",
         octets: octets.to_vec(),
         answers: Vec::new(),

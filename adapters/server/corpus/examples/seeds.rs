@@ -9,7 +9,7 @@ fn main() -> std::io::Result<()> {
     for seed in bivalve_http_corpus::seeds() {
         let directory = Path::new(&directory).join(seed.target);
         std::fs::create_dir_all(&directory)?;
-        std::fs::write(directory.join(seed.id), seed.octets)?;
+        std::fs::write(directory.join(&*seed.id), seed.octets)?;
     }
     Ok(())
 }

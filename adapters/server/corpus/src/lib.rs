@@ -5,6 +5,8 @@
 
 #![forbid(unsafe_code)]
 
+use std::borrow::Cow;
+
 mod cases;
 mod reasons;
 mod run;
@@ -18,7 +20,7 @@ pub use self::seeds::{Seed, seeds};
 #[derive(Clone, Debug)]
 pub struct Case {
     /// Names the case; no two are alike.
-    pub id: &'static str,
+    pub id: Cow<'static, str>,
     /// What the rule says, and where.
     pub rule: &'static str,
     /// From the first request line on.

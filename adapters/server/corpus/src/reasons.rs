@@ -394,15 +394,11 @@ const REASONS: &[Reason] = &[
     Reason {
         key: "cut-body-unanswered",
         text: "A client that is done before its body is gets no answer.",
-        of: &[(Peer::Nginx, "cut-chunk-* cut-length-*")],
+        of: &[(Peer::Nginx, "cut-chunk-* cut-end-* cut-length-*")],
     },
     Reason {
         key: "cut-head-answered",
         text: "An incomplete head is answered with 400 once its first line is there.",
-        of: &[(
-            Peer::Apache,
-            "cut-head-18 cut-head-21 cut-head-24 cut-head-27 cut-head-30 cut-head-33 cut-head-36 \
-                    cut-head-39 cut-head-42 cut-head-45",
-        )],
+        of: &[(Peer::Apache, "cut-head-*")],
     },
 ];

@@ -1,5 +1,7 @@
 //! Where fuzzing begins: parts of the cases, in the form that each target of `fuzz/` reads.
 
+use std::borrow::Cow;
+
 use crate::{PROBE, all};
 
 /// Octets for a target of `fuzz/`.
@@ -8,7 +10,7 @@ pub struct Seed {
     /// The target's name.
     pub target: &'static str,
     /// The case that it is made from.
-    pub id: &'static str,
+    pub id: Cow<'static, str>,
     /// What the target reads.
     pub octets: Vec<u8>,
 }
@@ -21,7 +23,7 @@ pub fn seeds() -> Vec<Seed> {
         // How the octets are cut, and whether the limits are small: the same in every run, another for each case.
         let choice = u8::try_from(index * 37 % 256).unwrap_or_default();
         let mut add = |target, head: &[u8], octets: &[&[u8]]| {
-            seeds.push(Seed { target, id: case.id, octets: [head, &octets.concat()].concat() });
+            seeds.push(Seed { target, id: case.id.clone(), octets: [head, &octets.concat()].concat() });
         };
         let octets = &case.octets[..];
         add("connection", &[choice & 0x7f, choice, 1], &[octets, PROBE]);

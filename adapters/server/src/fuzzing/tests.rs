@@ -11,7 +11,7 @@ fn replay(target: &str, run: fn(&[u8])) {
         (path.display().to_string(), std::fs::read(&path).expect("a file"))
     });
     let cases = bivalve_http_corpus::seeds().into_iter().filter(|seed| seed.target == target);
-    let cases = cases.map(|seed| (seed.id.to_owned(), seed.octets));
+    let cases = cases.map(|seed| (seed.id.into_owned(), seed.octets));
     let mut count = 0;
     let mut wrong = Vec::new();
     for (name, octets) in kept.chain(cases) {

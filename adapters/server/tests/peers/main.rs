@@ -74,7 +74,7 @@ fn heard(address: SocketAddr) -> BTreeMap<String, Heard> {
             scope.spawn(|| {
                 while let Some(case) = next() {
                     let answer = settled(address, &case);
-                    heard.lock().expect("nobody panics").insert(case.id.to_owned(), answer);
+                    heard.lock().expect("nobody panics").insert(case.id.to_string(), answer);
                 }
             });
         }
@@ -195,14 +195,14 @@ impl Table {
             write!(tables, "\n## {subject}\n\n| case | rule | Bivalve | hyper | nginx | Apache |\n|---|---|---|---|---|---|\n")
                 .expect("a string");
             for case in cases {
-                let ours = &self.ours[case.id];
+                let ours = &self.ours[&*case.id];
                 write!(tables, "| {} | {} | {} |", case.id, case.rule, ours.text()).expect("a string");
                 for (peer, name) in PEERS {
-                    let theirs = &self.theirs[&(case.id.to_owned(), peer)];
+                    let theirs = &self.theirs[&(case.id.to_string(), peer)];
                     let kind = Kind::of(ours, theirs);
                     *counts.entry((kind, peer)).or_default() += 1;
                     let why: Vec<&Reason> =
-                        reasons().iter().filter(|reason| reason.explains(peer, case.id)).collect();
+                        reasons().iter().filter(|reason| reason.explains(peer, &case.id)).collect();
                     match (kind, &why[..]) {
                         (Kind::Same, []) => tables.push_str(" = |"),
                         (Kind::Same, [reason, ..]) => self.wrong.push(format!(

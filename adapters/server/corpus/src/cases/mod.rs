@@ -9,6 +9,8 @@ mod request_line;
 mod target;
 mod truncation;
 
+use std::borrow::Cow;
+
 use crate::{Case, Then};
 
 pub(crate) fn all() -> Vec<Case> {
@@ -30,15 +32,21 @@ pub(crate) fn subjects() -> Vec<(&'static str, Vec<Case>)> {
 
 /// Understood, and the connection is kept.
 fn good(id: &'static str, rule: &'static str, octets: &[u8], says: &'static str) -> Case {
-    Case { id, rule, octets: octets.to_vec(), answers: vec![200], then: Then::Open, says: Some(says) }
+    Case { says: Some(says), ..case(id, rule, octets, &[200], Then::Open) }
 }
 
 /// Refused, and the connection is closed.
 fn bad(id: &'static str, rule: &'static str, octets: &[u8], status: u16) -> Case {
-    Case { id, rule, octets: octets.to_vec(), answers: vec![status], then: Then::Closed, says: None }
+    case(id, rule, octets, &[status], Then::Closed)
 }
 
 /// Anything else.
-fn case(id: &'static str, rule: &'static str, octets: &[u8], answers: &[u16], then: Then) -> Case {
-    Case { id, rule, octets: octets.to_vec(), answers: answers.to_vec(), then, says: None }
+fn case(
+    id: impl Into<Cow<'static, str>>,
+    rule: &'static str,
+    octets: &[u8],
+    answers: &[u16],
+    then: Then,
+) -> Case {
+    Case { id: id.into(), rule, octets: octets.to_vec(), answers: answers.to_vec(), then, says: None }
 }

@@ -8,40 +8,23 @@ use crate::{Case, Then};
 pub(super) fn cases() -> Vec<Case> {
     let head = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
     let chunked = b"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
-    let mut cases = Vec::new();
-    for (index, id) in HEADS.iter().enumerate() {
-        cases.push(case(id, "RFC 9112 8: an incomplete head", &head[..index * 3], &[], Then::Cut));
-    }
-    for (body, id) in [
-        (&b""[..], "cut-chunk-0"),
-        (b"5", "cut-chunk-1"),
-        (b"5\r", "cut-chunk-2"),
-        (b"5\r\n", "cut-chunk-3"),
-        (b"5\r\nab", "cut-chunk-4"),
-        (b"5\r\nabcde", "cut-chunk-5"),
-        (b"5\r\nabcde\r", "cut-chunk-6"),
-        (b"5\r\nabcde\r\n", "cut-chunk-7"),
-        (b"5\r\nabcde\r\n0", "cut-chunk-8"),
-        (b"5\r\nabcde\r\n0\r\n", "cut-chunk-9"),
-        (b"5\r\nabcde\r\n0\r\nX: y\r\n", "cut-chunk-10"),
-        (b"5\r\nabcde\r\n0\r\n\r", "cut-chunk-11"),
+    let line = head.iter().position(|octet| *octet == b'\n').unwrap_or_default();
+    let cut_head = |end| {
+        let id = format!("{}-{end}", if end <= line { "cut-line" } else { "cut-head" });
+        case(id, "RFC 9112 8: an incomplete head", &head[..end], &[], Then::Cut)
+    };
+    let mut cases: Vec<_> = (0..head.len()).map(cut_head).collect();
+    for (id, head, body) in [
+        ("cut-chunk", &chunked[..], &b"5\r\nabcde\r\n0\r\nX: y\r\n\r\n"[..]),
+        ("cut-end", chunked, b"0\r\n\r\n"),
+        ("cut-length", head, b"abcde"),
     ] {
-        cases.push(case(
-            id,
-            "RFC 9112 8: an incomplete body",
-            &[&chunked[..], body].concat(),
-            &[400],
-            Then::Cut,
-        ));
-    }
-    for (body, id) in [(&b""[..], "cut-length-0"), (b"a", "cut-length-1"), (b"abcd", "cut-length-4")] {
-        cases.push(case(
-            id,
-            "RFC 9112 8: an incomplete body",
-            &[&head[..], body].concat(),
-            &[400],
-            Then::Cut,
-        ));
+        let rule = "RFC 9112 8: an incomplete body";
+        let cut_body = |end| {
+            let octets = [head, &body[..end]].concat();
+            case(format!("{id}-{end}"), rule, &octets, &[400], Then::Cut)
+        };
+        cases.extend((0..body.len()).map(cut_body));
     }
     cases.push(case(
         "cut-nothing",
@@ -52,23 +35,3 @@ pub(super) fn cases() -> Vec<Case> {
     ));
     cases
 }
-
-/// A head cut behind 0, 3, 6 … octets.
-const HEADS: &[&str] = &[
-    "cut-head-0",
-    "cut-head-3",
-    "cut-head-6",
-    "cut-head-9",
-    "cut-head-12",
-    "cut-head-15",
-    "cut-head-18",
-    "cut-head-21",
-    "cut-head-24",
-    "cut-head-27",
-    "cut-head-30",
-    "cut-head-33",
-    "cut-head-36",
-    "cut-head-39",
-    "cut-head-42",
-    "cut-head-45",
-];
