@@ -102,7 +102,7 @@
 //! TLS in the kernel (decision 0016 says why), revocation lists. `CONNECT` is answered with 501. A request for another protocol
 //! (WebSocket) goes to hyper, which ends the connection where the handler does not agree. A connection that has changed its protocol
 //! counts among the connections until it closes; a stop waits for it until its deadline.
-//! It is slower than it is to be: 0.97 × hyper one request at a time, 0.75 × in pipelines (`benches/RESULTS.md`, decision 0017).
+//! It is slower than it is to be: the ratios are in `benches/RESULTS.md`, the reasons in decision 0017.
 //! In HTTP/2: `100 Continue`. h2 could send it, and hyper 1.12 does not ask it to; a client that waits for it sends its body after a
 //! while of its own (RFC 9110 section 10.1.1).
 //!

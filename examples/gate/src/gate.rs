@@ -140,8 +140,8 @@ pub fn pipeline(
         .module("SecurityHeaders", SecurityHeaders::new(&config.security_headers))
         .module("Authentication", Authentication::new(&config.authentication, passwords)?);
     if let Some(folder) = &config.app.files {
-        let files = StaticFiles::builder(folder).at("/files").unknown_extensions(true);
-        pipeline = pipeline.module("StaticFiles", files.build()?);
+        let files = StaticFiles::builder(folder).at("/files").build()?;
+        pipeline = pipeline.module("StaticFiles", files);
     }
     if counts_received(&config.access_log) {
         pipeline = pipeline.module("ReceivedBytes", ReceivedBytes);

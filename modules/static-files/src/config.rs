@@ -133,6 +133,8 @@ impl StaticFilesBuilder {
     }
 
     /// The `Content-Type` of an extension, without the dot; letter case does not matter. The extension `""` is that of names without one.
+    /// An extension that is given here is served, also one that is not known or is withheld otherwise: `media_type("yaml",
+    /// "application/yaml")`.
     ///
     /// IIS counterpart: `<mimeMap>`.
     pub fn media_type(mut self, extension: impl Into<String>, media_type: impl Into<String>) -> Self {
@@ -142,6 +144,11 @@ impl StaticFilesBuilder {
 
     /// Serves files whose extension is not known as `application/octet-stream`. Default: no, they are answered 404.3 as in IIS, so that
     /// what an editor or a backup left behind is not read by everybody.
+    ///
+    /// Known is what the crate `mime_guess` knows, without what IIS does not know either and hardly anybody means to publish: settings
+    /// (`cfg`, `conf`, `ini`, `toml`, `yaml`, `yml`, `reg`, `rc`, `user`, `vssettings`), keys (`pem`, `p8`, `pgp`), dumps and logs (`sql`,
+    /// `dump`, `dmp`, `log`), source of what runs on servers (`bat`, `cmd`, `lua`, `py`, `rs`).
+    /// [`media_type`](Self::media_type) makes one known. What is refused by [extension](Self::refused_extensions) stays so.
     pub fn unknown_extensions(mut self, on: bool) -> Self {
         self.options.unknown_extensions = on;
         self

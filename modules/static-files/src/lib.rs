@@ -35,7 +35,7 @@
 //! | a directory with a default document | the document | `index.html` |
 //! | a directory without | 403.14, or [a listing](StaticFilesBuilder::directory_listing) | |
 //! | nothing, a pipe, a device, a link out of the folder, what the process may not read | 404 | |
-//! | an extension that is not known | 404.3, or [`application/octet-stream`](StaticFilesBuilder::unknown_extensions) | as IIS |
+//! | an extension that is not known; also settings, keys, dumps and logs (`yml`, `pem`, `sql`, `log`) | 404.3, or [what is said](StaticFilesBuilder::media_type), or [`application/octet-stream`](StaticFilesBuilder::unknown_extensions) | as IIS |
 //! | an extension that is refused (`php`, `config`, `cs`) | 404.7 | as IIS |
 //! | a hidden segment (`web.config`, `bin`, `App_Data`), or a name that begins with a dot | 404.8 | as IIS; dots are ours |
 //! | a URL that could mean another file on some system | 400, 404 or 414 | [`MapPathError`](bivalve_core::MapPathError) |
@@ -99,8 +99,8 @@
 //! - The folder is opened once, by [`build`](StaticFilesBuilder::build): a link to it that leads elsewhere later (`current`, to the next
 //!   release), or a folder that is put in its place, is not seen until the pipeline is built anew. Replace what is inside it.
 //! - A file that is kept open and was removed takes its room on the disk until others take its place, or it is asked for again.
-//! - An extension is known if `mime_guess` knows it, and that is more than IIS does: `sql`, `yml`, `toml`, `pem`, `py`, `log` among them. Keep
-//!   such files elsewhere, or refuse them.
+//! - An extension is known if `mime_guess` knows it and it is [not withheld](StaticFilesBuilder::unknown_extensions). That is more than
+//!   IIS knows: what nobody shall read does not belong into the folder.
 //! - A file that is changed in place while it is sent is sent as it is then; one that becomes shorter ends the connection. Replace
 //!   files by renaming.
 //! - `cx.map_path`, and with it MapPath and virtual directories, is not asked: the folder is the builder's.

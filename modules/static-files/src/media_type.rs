@@ -24,7 +24,8 @@ impl MediaTypes {
             return Some(value.clone());
         }
         let known = NEWER.iter().find(|(newer, _)| *newer == extension).map(|(_, media_type)| *media_type);
-        let known = known.or_else(|| mime_guess::from_ext(&extension).first_raw());
+        let withheld = WITHHELD.contains(&&*extension);
+        let known = known.or_else(|| mime_guess::from_ext(&extension).first_raw().filter(|_| !withheld));
         match known {
             None => self.unknown.then(|| HeaderValue::from_static("application/octet-stream")),
             // Without it browsers guess by the first bytes, and for an old locale.
@@ -43,6 +44,33 @@ const NEWER: &[(&str, &str)] = &[
     ("md", "text/markdown"),
     ("mjs", "text/javascript"),  // RFC 9239
     ("zst", "application/zstd"), // RFC 8878
+];
+
+/// What the list knows, IIS's `<mimeMap>` does not, and hardly anybody means to publish: settings, keys, dumps, logs, source of
+/// what runs on servers.
+const WITHHELD: &[&str] = &[
+    "bat",
+    "cfg",
+    "cmd",
+    "conf",
+    "dmp",
+    "dump",
+    "ini",
+    "log",
+    "lua",
+    "p8",
+    "pem",
+    "pgp",
+    "py",
+    "rc",
+    "reg",
+    "rs",
+    "sql",
+    "toml",
+    "user",
+    "vssettings",
+    "yaml",
+    "yml",
 ];
 
 #[cfg(test)]
@@ -85,6 +113,19 @@ mod tests {
         }
         let open = MediaTypes::new(HashMap::new(), true);
         assert_eq!(open.of(None), Some(HeaderValue::from_static("application/octet-stream")));
+    }
+
+    #[test]
+    fn settings_keys_dumps_and_logs_are_not_known_until_they_are_configured() {
+        for extension in WITHHELD {
+            assert_eq!(of(extension), None, "{extension}");
+            assert!(mime_guess::from_ext(extension).first_raw().is_some(), "{extension} is not known at all");
+        }
+        assert_eq!(of("YML"), None);
+        let own = HeaderValue::from_static("application/yaml");
+        let types = MediaTypes::new(HashMap::from([("yml".to_owned(), own.clone())]), false);
+        assert_eq!(types.of(Some("yml")), Some(own));
+        assert_eq!(types.of(Some("yaml")), None);
     }
 
     #[test]

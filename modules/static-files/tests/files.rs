@@ -87,6 +87,8 @@ fn refusals_have_iis_sub_statuses() {
     site.write("LICENSE", "x");
     site.write("web.config", "x");
     site.write("page.php", "<?php");
+    site.write("dump.sql", "x");
+    site.write("deploy.YML", "x");
     let host = site.host(|files| files);
     for (url, expected) in [
         ("/digits.txt", "200"),
@@ -95,6 +97,8 @@ fn refusals_have_iis_sub_statuses() {
         ("/digits.txt/x", "404"),
         ("/page.unheard-of", "404.3"),
         ("/LICENSE", "404.3"),
+        ("/dump.sql", "404.3"),
+        ("/deploy.YML", "404.3"),
         ("/page.php", "404.7"),
         ("/page.shtml", "404.7"),
         ("/key.pfx", "404.7"),

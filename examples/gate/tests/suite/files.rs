@@ -79,11 +79,19 @@ fn links_that_lead_out_and_dot_files_are_not_found() {
     fs::write(files.join(".git/config"), "outside").expect("written");
     symlink("../secret", files.join("link")).expect("linked");
     symlink("..", files.join("up")).expect("linked");
-    symlink("digits.txt", files.join("near")).expect("linked");
-    for path in ["/files/link", "/files/up/secret", "/files/.env", "/files/%2eenv", "/files/.git/config"] {
+    symlink("digits.txt", files.join("near.txt")).expect("linked");
+    fs::write(files.join("deploy.yml"), "outside").expect("written");
+    for path in [
+        "/files/link",
+        "/files/up/secret",
+        "/files/deploy.yml",
+        "/files/.env",
+        "/files/%2eenv",
+        "/files/.git/config",
+    ] {
         let reply = gate.get(path);
         assert_eq!((reply.status, reply.text().contains("outside")), (404, false), "{path}");
     }
-    assert_eq!(gate.get("/files/near").text(), "0123456789", "a link inside the folder is followed");
+    assert_eq!(gate.get("/files/near.txt").text(), "0123456789", "a link inside the folder is followed");
     assert_eq!(gate.get("/files/%64igits.txt").text(), "0123456789");
 }

@@ -28,6 +28,8 @@
 //! `keep_files` × `max_bytes`: whoever may send requests can send enough of them to make the oldest files go. Evidence
 //! that must stay belongs on another machine: ship the files there as they grow.
 //!
+//! A disk that becomes full can leave the beginning of a line, which counts as missing; what follows begins on a line of its own.
+//!
 //! # Same on both hosts
 //!
 //! IIS: replaces the log of http.sys. Differences: none.
