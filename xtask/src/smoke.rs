@@ -61,7 +61,7 @@ pub(crate) fn run(log: &mut String) -> Result<bool> {
 fn asked(binary: &Path, directory: &Path, backend: &str, log: &mut String) -> Result<bool> {
     fs::create_dir_all(directory.join("files"))?;
     fs::write(directory.join("files").join(FILE), "inside")?;
-    fs::write(directory.join("secret"), SECRET)?;
+    fs::write(directory.join("secret.txt"), SECRET)?;
     let program = || std::process::Command::new(binary);
     let mut server = Server::start(program(), directory, &["--backend", backend])?;
     let checked = check(&mut server, directory, log);
@@ -176,8 +176,9 @@ fn requests(server: &mut Server, directory: &Path, log: &mut String) -> Result<C
 /// A way out of the folder.
 fn link(directory: &Path) -> Result<()> {
     // As a program: the standard library's call is one of Unix, and this file is compiled everywhere.
-    let made =
-        Command::new("ln -s ../secret").arg(directory.join("files/link").display().to_string()).captured()?;
+    let made = Command::new("ln -s ../secret.txt")
+        .arg(directory.join("files/link.txt").display().to_string())
+        .captured()?;
     if made.status.success() { Ok(()) } else { Err("no link could be made".into()) }
 }
 
@@ -224,13 +225,13 @@ fn check_folder(curl: &Curl) -> Result<()> {
     let inside = curl.basic(&format!("/files/{FILE}")).get()?;
     inside.expect_status(200)?;
     for outside in [
-        "/files/../secret",
-        "/files/%2e%2e/secret",
-        "/files/..%2fsecret",
-        "/files/..%5csecret",
-        "/files//../secret",
-        "/files/./../secret",
-        "/files/link",
+        "/files/../secret.txt",
+        "/files/%2e%2e/secret.txt",
+        "/files/..%2fsecret.txt",
+        "/files/..%5csecret.txt",
+        "/files//../secret.txt",
+        "/files/./../secret.txt",
+        "/files/link.txt",
     ] {
         let reply = curl.basic(outside).get()?;
         if !(400..500).contains(&reply.status) || reply.text().contains(SECRET) {

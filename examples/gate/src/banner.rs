@@ -9,22 +9,34 @@ use gate::{GUEST, Gate, Guest};
 
 /// Tells where the server is, what carries it and why, and how to log in when nobody was configured. The only place that
 /// shows a secret.
-pub(crate) fn print(gate: &Gate, logs: &Path) {
-    let text = text(gate.addr(), gate.is_secure(), gate.carrier(), gate.guest(), logs);
+pub(crate) fn print(gate: &Gate, logs: &Path, proxies: &[IpAddr]) {
+    let text = text(gate.addr(), gate.is_secure(), gate.carrier(), gate.guest(), logs, proxies);
     // Nobody may be reading.
     let _ = io::stdout().write_all(text.as_bytes());
 }
 
-fn text(addr: SocketAddr, secure: bool, carrier: &str, guest: Option<&Guest>, logs: &Path) -> String {
+fn text(
+    addr: SocketAddr,
+    secure: bool,
+    carrier: &str,
+    guest: Option<&Guest>,
+    logs: &Path,
+    proxies: &[IpAddr],
+) -> String {
     let scheme = if secure { "https" } else { "http" };
     let url = format!("{scheme}://{}/", reachable(addr));
     let mut text = format!(
-        "gate {} listens at {url}\nHTTP is served by {carrier}.\nThe access log is in {}.\n\n",
+        "gate {} listens at {url}\nHTTP is served by {carrier}.\nThe access log is in {}.\n",
         env!("CARGO_PKG_VERSION"),
         logs.display()
     );
-    let Some(Guest { password, token }) = guest else { return text };
     // Writing to a String cannot fail.
+    if !proxies.is_empty() {
+        let proxies: Vec<_> = proxies.iter().map(ToString::to_string).collect();
+        let _ = writeln!(text, "It answers only {}, with the PROXY protocol.", proxies.join(", "));
+    }
+    text.push('\n');
+    let Some(Guest { password, token }) = guest else { return text };
     let _ = write!(
         text,
         "\
@@ -66,7 +78,7 @@ mod tests {
     }
 
     fn printed_by(addr: &str, secure: bool, guest: Option<&Guest>) -> String {
-        text(addr.parse().expect("an address"), secure, "something", guest, Path::new("logs"))
+        text(addr.parse().expect("an address"), secure, "something", guest, Path::new("logs"), &[])
     }
 
     #[test]
@@ -95,6 +107,15 @@ mod tests {
         let text = printed_by("0.0.0.0:443", true, Some(&guest));
         assert!(text.contains("\n  curl -u guest:pass https://127.0.0.1:443/\n"), "{text}");
         assert!(!text.contains("as they are"), "{text}");
+    }
+
+    #[test]
+    fn who_is_answered_alone_is_told() {
+        let proxies = ["192.0.2.1", "::1"].map(|proxy| proxy.parse().expect("an address"));
+        let addr = "0.0.0.0:80".parse().expect("an address");
+        let text = text(addr, false, "something", None, Path::new("logs"), &proxies);
+        assert!(text.contains("\nIt answers only 192.0.2.1, ::1, with the PROXY protocol.\n"), "{text}");
+        assert!(!printed("127.0.0.1:80", None).contains("PROXY"));
     }
 
     #[test]

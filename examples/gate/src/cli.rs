@@ -39,7 +39,8 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "FILE")]
     users: Option<PathBuf>,
 
-    /// The certificate in PEM, with its chain: then gate speaks HTTPS, and HTTP/2 with clients that want it
+    /// The certificate in PEM, with its chain: then gate speaks HTTPS, and HTTP/2 with clients that want it; SIGHUP has it read
+    /// again
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_certificate: Option<PathBuf>,
 

@@ -97,6 +97,11 @@ impl Config {
         if server.is_secure() && self.backend == Backend::Hyper {
             return wrong("server.tls_certificate: the backend hyper encrypts nothing; choose auto".into());
         }
+        if !server.proxy_protocol_from.is_empty() && self.backend == Backend::Hyper {
+            return wrong(
+                "server.proxy_protocol_from: the backend hyper reads no such header; choose auto".into(),
+            );
+        }
         let mut fields = HashSet::new();
         if let Some(twice) = access_log.fields.iter().find(|field| !fields.insert(**field)) {
             return wrong(format!("access_log.fields: {twice} is there twice"));
@@ -231,6 +236,7 @@ mod tests {
             ("[[authentication.tokens]]\nname = \"ci\"\nsha256 = \"12\"\n", 3, "64 hexadecimal digits"),
             ("[security_headers]\nreferrer_policy = \"a\\nb\"\n", 2, "printable ASCII on one line"),
             ("[app]\nmax_upload_bytes = -1\n", 2, "max_upload_bytes = -1"),
+            ("[server]\nproxy_protocol_from = [\"proxy\"]\n", 2, "invalid IP address"),
             ("[app\n", 1, "expected"),
         ] {
             let error = read(text).expect_err(text);
@@ -256,6 +262,10 @@ mod tests {
             (
                 "backend = \"hyper\"\n[server]\ntls_key = \"k\"\ntls_certificate = \"c\"\n".into(),
                 "hyper encrypts nothing",
+            ),
+            (
+                "backend = \"hyper\"\n[server]\nproxy_protocol_from = [\"::1\"]\n".into(),
+                "hyper reads no such header",
             ),
             (named(""), "the name \"\": "),
             (named("a\tb"), "no control characters"),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bivalve::backend::Selection;
+use bivalve::server::Tls;
 use bivalve::{Pipeline, PipelineBuilder};
 use bivalve_static_files::StaticFiles;
 use tokio::sync::{mpsc, watch};
@@ -83,6 +84,12 @@ impl Gate {
     #[must_use]
     pub fn is_secure(&self) -> bool {
         self.secure
+    }
+
+    /// What it encrypts with; [`Tls::reload`] reads a renewed certificate.
+    #[must_use]
+    pub fn tls(&self) -> Option<&Tls> {
+        self.serving.tls()
     }
 
     /// Who may log in, when nobody was configured.

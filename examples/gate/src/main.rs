@@ -63,9 +63,13 @@ fn serve(config: Config) -> Result<(), Box<dyn Error + Send + Sync>> {
     let stopped = runtime.block_on(async {
         // Before anything is printed: who reads the address may send a signal at once.
         let orders = signals::orders()?;
-        let logs = config.access_log.directory.clone();
+        let (logs, proxies) =
+            (config.access_log.directory.clone(), config.server.proxy_protocol_from.clone());
         let gate = Gate::start(config).await?;
-        banner::print(&gate, &logs);
+        if let Some(tls) = gate.tls() {
+            signals::renew(tls.clone())?;
+        }
+        banner::print(&gate, &logs, &proxies);
         Ok::<_, Box<dyn Error + Send + Sync>>(gate.run(orders).await)
     });
     // A verification of a password that nobody waits for any more is not waited for either.

@@ -1,7 +1,8 @@
-//! Ctrl-C and SIGTERM.
+//! Ctrl-C and SIGTERM, and SIGHUP where there is a certificate.
 
 use std::io;
 
+use bivalve::server::Tls;
 use tokio::sync::mpsc;
 
 /// One order for each signal: the first stops the server, the second ends its patience.
@@ -18,6 +19,24 @@ pub(crate) fn orders() -> io::Result<mpsc::Receiver<()>> {
         }
     });
     Ok(orders)
+}
+
+/// Reads a renewed certificate at each SIGHUP, on systems that have it. One that cannot be used changes nothing.
+pub(crate) fn renew(tls: Tls) -> io::Result<()> {
+    let mut hangups = platform::Hangups::new()?;
+    tokio::spawn(async move {
+        loop {
+            hangups.next().await;
+            let tls = tls.clone();
+            // Files may be slow.
+            match tokio::task::spawn_blocking(move || tls.reload()).await {
+                Ok(Ok(())) => tracing::info!("SIGHUP: the certificate was read again"),
+                Ok(Err(error)) => tracing::error!(%error, "SIGHUP: the certificate stays as it was"),
+                Err(error) => tracing::error!(%error, "SIGHUP: the certificate was not read"),
+            }
+        }
+    });
+    Ok(())
 }
 
 #[cfg(unix)]

@@ -202,23 +202,39 @@ fn the_start_says_what_carries_http_and_why() {
     }
 }
 
+/// A certificate and its key, as `gate.pem` and `gate.key`.
+#[cfg(unix)]
+fn certify(folder: &Path) {
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+    fs::write(folder.join("gate.pem"), cert.pem()).expect("written");
+    fs::write(folder.join("gate.key"), signing_key.serialize_pem()).expect("written");
+}
+
+/// What curl prints; it trusts this certificate only.
+#[cfg(unix)]
+fn curl(folder: &Path, trusted: &str, url: &str) -> Output {
+    let mut curl = Command::new("curl");
+    curl.args(["--disable", "--silent", "--show-error", "--include", "--noproxy", "*", "--cacert"]);
+    curl.args([trusted, url]).current_dir(folder).output().expect("curl is installed")
+}
+
+#[cfg(unix)]
+fn signal(server: &Server, name: &str) {
+    let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", server.child.id())]).status();
+    assert!(sent.expect("a shell").success());
+}
+
 #[cfg(unix)]
 #[test]
 fn with_a_certificate_it_speaks_https_and_says_so_to_browsers() {
     let folder = folder();
-    let rcgen::CertifiedKey { cert, signing_key } =
-        rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
-    fs::write(folder.path().join("gate.pem"), cert.pem()).expect("written");
-    fs::write(folder.path().join("gate.key"), signing_key.serialize_pem()).expect("written");
+    certify(folder.path());
     let tls = ["--tls-certificate", "gate.pem", "--tls-key", "gate.key"];
     let server = Server::start(folder.path(), &tls, "  curl -H ");
     let url = server.url();
     assert!(url.starts_with("https://"), "{url}");
-    let mut curl = Command::new("curl");
-    let asked =
-        curl.args(["--disable", "--silent", "--show-error", "--include", "--noproxy", "*", "--cacert"]);
-    let output = asked.arg("gate.pem").arg(format!("{url}healthz")).current_dir(folder.path()).output();
-    let output = output.expect("curl is installed");
+    let output = curl(folder.path(), "gate.pem", &format!("{url}healthz"));
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.starts_with("HTTP/2 200"), "{text}{}", String::from_utf8_lossy(&output.stderr));
     assert!(text.contains("strict-transport-security: ") && text.ends_with("ok\n"), "{text}");
@@ -228,21 +244,43 @@ fn with_a_certificate_it_speaks_https_and_says_so_to_browsers() {
 
 #[cfg(unix)]
 #[test]
+fn a_hangup_reads_a_renewed_certificate_and_keeps_the_old_one_where_it_is_broken() {
+    let folder = folder();
+    certify(folder.path());
+    let tls = ["--tls-certificate", "gate.pem", "--tls-key", "gate.key"];
+    let server = Server::start(folder.path(), &tls, "  curl -H ");
+    let url = format!("{}healthz", server.url());
+    fs::rename(folder.path().join("gate.pem"), folder.path().join("old.pem")).expect("renamed");
+    certify(folder.path());
+    assert!(curl(folder.path(), "old.pem", &url).status.success(), "nobody has told it");
+    signal(&server, "HUP");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !curl(folder.path(), "gate.pem", &url).status.success() {
+        assert!(Instant::now() < deadline, "the renewed certificate is not shown");
+    }
+    assert!(!curl(folder.path(), "old.pem", &url).status.success());
+    fs::copy(folder.path().join("gate.pem"), folder.path().join("good.pem")).expect("copied");
+    fs::write(folder.path().join("gate.pem"), "none").expect("written");
+    signal(&server, "HUP");
+    assert!(curl(folder.path(), "good.pem", &url).status.success());
+}
+
+#[cfg(unix)]
+#[test]
 fn a_signal_ends_it_with_code_0() {
     let folder = folder();
-    for signal in ["TERM", "INT"] {
+    for name in ["TERM", "INT"] {
         let mut server = Server::start(folder.path(), &[], "  curl -H ");
-        let sent = Command::new("sh").args(["-c", &format!("kill -{signal} {}", server.child.id())]).status();
-        assert!(sent.expect("a shell").success());
+        signal(&server, name);
         let deadline = Instant::now() + Duration::from_secs(20);
         let status = loop {
             match server.child.try_wait().expect("waited") {
                 Some(status) => break status,
-                None => assert!(Instant::now() < deadline, "still running after SIG{signal}"),
+                None => assert!(Instant::now() < deadline, "still running after SIG{name}"),
             }
             std::thread::sleep(Duration::from_millis(10));
         };
-        assert_eq!(status.code(), Some(0), "SIG{signal}");
+        assert_eq!(status.code(), Some(0), "SIG{name}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! The settings of the server.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ pub struct ServerConfig {
     /// Default: 1,024.
     pub max_connections: usize,
     /// Connections at the same time of one IPv4 address, or one IPv6 network of 64 bits; more are closed at once. Not with
-    /// hyper. Behind a proxy, all clients have its address. Default: 512.
+    /// hyper. Behind a proxy that does not speak the PROXY protocol, all clients have its address. Default: 512.
     pub max_connections_per_address: usize,
     /// Seconds for the head of a request, from its first byte; with hyper from the start of the connection, or from the
     /// end of the last response of a kept-alive HTTP/1 connection. Default: 30.
@@ -26,8 +27,12 @@ pub struct ServerConfig {
     pub stall_timeout_secs: u64,
     /// Bytes that earn a second back. Not with hyper. Default: 240, as IIS's `minBytesPerSecond`.
     pub min_bytes_per_second: u64,
+    /// Proxies in front. With any, each connection has to come from one of them and to begin with a header of the PROXY protocol,
+    /// version 1 or 2; the client that it names is the one that modules see and limits count. Others are closed without an answer. Not
+    /// with hyper. Default: none.
+    pub proxy_protocol_from: Vec<IpAddr>,
     /// The server's certificate in PEM, and behind it the chain of those that signed it: with it and `tls_key`, everything
-    /// is encrypted. Not with hyper. Default: none.
+    /// is encrypted. The program reads both again at SIGHUP. Not with hyper. Default: none.
     pub tls_certificate: Option<PathBuf>,
     /// Its private key in PEM (PKCS#8, PKCS#1 or SEC1). Default: none.
     pub tls_key: Option<PathBuf>,
@@ -44,6 +49,7 @@ impl Default for ServerConfig {
             idle_timeout_secs: 120,
             stall_timeout_secs: 60,
             min_bytes_per_second: 240,
+            proxy_protocol_from: Vec::new(),
             tls_certificate: None,
             tls_key: None,
             shutdown_secs: 10,

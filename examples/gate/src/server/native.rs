@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bivalve::Pipeline;
 use bivalve::backend::Choice;
-use bivalve::server::{Limits, Listener, Pem, Running, Stopped, Tls};
+use bivalve::server::{Limits, Listener, Pem, Running, Stopped, Tls, TrustedPeers};
 use tokio::sync::{mpsc, watch};
 
 use super::{BindError, ServerConfig};
@@ -18,6 +18,7 @@ use super::{BindError, ServerConfig};
 pub(crate) struct Native {
     listener: Listener,
     addr: SocketAddr,
+    tls: Option<Tls>,
 }
 
 /// A server that runs.
@@ -25,6 +26,7 @@ pub(crate) struct Native {
 pub(crate) struct Started {
     running: Running,
     deadline: Duration,
+    tls: Option<Tls>,
 }
 
 impl Native {
@@ -41,7 +43,12 @@ impl Native {
             Some(tls) => listener.tls(tls),
             None => listener,
         };
-        Ok(Self { listener, addr })
+        let proxies = &config.proxy_protocol_from;
+        let listener = match proxies.is_empty() {
+            true => listener,
+            false => listener.proxy_protocol(TrustedPeers::addresses(proxies.iter().copied())),
+        };
+        Ok(Self { listener, addr, tls })
     }
 
     pub(super) fn addr(&self) -> SocketAddr {
@@ -68,11 +75,15 @@ impl Native {
             .stall_timeout(config.stall_timeout())
             .minimum_rate(config.min_bytes_per_second)
             .start()?;
-        Ok(Started { running, deadline: config.shutdown_deadline() })
+        Ok(Started { running, deadline: config.shutdown_deadline(), tls: self.tls })
     }
 }
 
 impl Started {
+    pub(super) fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
+    }
+
     /// As [`Serving::run`](super::Serving::run).
     pub(super) async fn run(self, stopping: &watch::Sender<bool>, mut orders: mpsc::Receiver<()>) -> Stopped {
         let _ = orders.recv().await;

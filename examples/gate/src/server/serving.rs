@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use axum::Router;
 use bivalve::PipelineBuilder;
 use bivalve::backend::{Choice, SelectError, Selection};
+use bivalve::server::Tls;
 use bivalve::tower::ServiceHandler;
 use tokio::sync::{mpsc, watch};
 
@@ -99,6 +100,14 @@ impl fmt::Display for Chosen {
 }
 
 impl Serving {
+    /// What it encrypts with.
+    pub(crate) fn tls(&self) -> Option<&Tls> {
+        match self {
+            Self::Bivalve(started) => started.tls(),
+            Self::Hyper(_) => None,
+        }
+    }
+
     /// Serves until the first order comes, or nobody is left to give one. Then it stops listening, sets `stopping`, and
     /// waits for requests to end, for as long as is configured or until the second order. The modules have logged them all
     /// when it is over, unless they take too long.

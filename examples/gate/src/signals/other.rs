@@ -18,3 +18,18 @@ impl Signals {
         "Ctrl-C"
     }
 }
+
+/// There are none.
+pub(super) struct Hangups;
+
+impl Hangups {
+    #[allow(clippy::unnecessary_wraps, reason = "on Unix it can fail")]
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    #[allow(clippy::unused_self, reason = "on Unix it is a signal")]
+    pub(super) async fn next(&mut self) {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,4 +1,4 @@
-//! On Unix: SIGINT and SIGTERM.
+//! On Unix: SIGINT, SIGTERM and SIGHUP.
 
 use std::io;
 
@@ -18,6 +18,22 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => "SIGINT",
             _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
+pub(super) struct Hangups(Signal);
+
+impl Hangups {
+    /// From here on SIGHUP does not end the process.
+    pub(super) fn new() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    pub(super) async fn next(&mut self) {
+        if self.0.recv().await.is_none() {
+            // The runtime ends.
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -10,7 +10,7 @@ fn with_folder() -> Running {
         fs::create_dir_all(files.join("sub")).expect("made");
         fs::write(files.join("digits.txt"), "0123456789").expect("written");
         fs::write(files.join("sub/page.html"), "<p>").expect("written");
-        fs::write(folder.join("secret"), "outside").expect("written");
+        fs::write(folder.join("secret.txt"), "outside").expect("written");
         config.app.files = Some(files);
     })
 }
@@ -52,12 +52,12 @@ fn a_folder_is_served_with_types_and_ranges() {
 fn nothing_outside_the_folder_is_reached() {
     let gate = with_folder();
     for path in [
-        "/files/../secret",
-        "/files/%2e%2e/secret",
-        "/files/..%2fsecret",
-        "/files/..%5csecret",
-        "/files/sub/../../secret",
-        "/files//secret",
+        "/files/../secret.txt",
+        "/files/%2e%2e/secret.txt",
+        "/files/..%2fsecret.txt",
+        "/files/..%5csecret.txt",
+        "/files/sub/../../secret.txt",
+        "/files//secret.txt",
         "/files/%00",
         "/files/sub",
         "/files/",
@@ -77,13 +77,13 @@ fn links_that_lead_out_and_dot_files_are_not_found() {
     fs::write(files.join(".env"), "outside").expect("written");
     fs::create_dir(files.join(".git")).expect("made");
     fs::write(files.join(".git/config"), "outside").expect("written");
-    symlink("../secret", files.join("link")).expect("linked");
+    symlink("../secret.txt", files.join("link.txt")).expect("linked");
     symlink("..", files.join("up")).expect("linked");
     symlink("digits.txt", files.join("near.txt")).expect("linked");
     fs::write(files.join("deploy.yml"), "outside").expect("written");
     for path in [
-        "/files/link",
-        "/files/up/secret",
+        "/files/link.txt",
+        "/files/up/secret.txt",
         "/files/deploy.yml",
         "/files/.env",
         "/files/%2eenv",

@@ -134,13 +134,13 @@ fn a_client_that_takes_nothing_of_a_large_response_is_closed() {
     let gate = Running::start(|config, folder| {
         let files = folder.join("files");
         std::fs::create_dir(&files).expect("made");
-        std::fs::write(files.join("large"), vec![b'x'; 32 << 20]).expect("written");
+        std::fs::write(files.join("large.bin"), vec![b'x'; 32 << 20]).expect("written");
         config.app.files = Some(files);
         config.server.stall_timeout_secs = 1;
         config.server.min_bytes_per_second = 1 << 30;
     });
     let mut stream = gate.connect();
-    write!(stream, "GET /files/large HTTP/1.1\r\nHost: g\r\n{}\r\n", common::ann()).expect("sent");
+    write!(stream, "GET /files/large.bin HTTP/1.1\r\nHost: g\r\n{}\r\n", common::ann()).expect("sent");
     let start = Instant::now();
     // The line is written when the request ends.
     let logs = gate.folder().join("logs");

@@ -1,5 +1,6 @@
 //! What the access log says, whatever a client sends.
 
+use std::io::{Read, Write};
 use std::thread;
 
 use super::common::{Running, ann};
@@ -64,6 +65,26 @@ fn addresses_are_those_of_the_connection() {
     gate.get("/");
     let (_, log) = gate.stop();
     assert_eq!(log.entries("c-ip s-ip s-port"), [format!("127.0.0.1 127.0.0.1 {port}")]);
+}
+
+#[test]
+fn the_client_that_a_proxy_names_is_logged_and_nobody_goes_around_the_proxy() {
+    // hyper's reads no such header.
+    if crate::BACKEND == "hyper" {
+        return;
+    }
+    let gate = Running::start(|config, _| {
+        config.server.proxy_protocol_from = vec!["127.0.0.1".parse().expect("an address")];
+    });
+    let request = "GET /healthz HTTP/1.1\r\nHost: g\r\nConnection: close\r\n\r\n";
+    let reply = gate.send(format!("PROXY TCP4 192.0.2.7 192.0.2.8 12345 80\r\n{request}"));
+    assert_eq!(reply.status, 200);
+    let mut without = gate.connect();
+    let _ = without.write_all(request.as_bytes());
+    // A reset is as good an end as a close.
+    assert_eq!(without.read(&mut [0; 16]).unwrap_or_default(), 0);
+    let (_, log) = gate.stop();
+    assert_eq!(log.entries("c-ip s-ip s-port"), ["192.0.2.7 192.0.2.8 80"]);
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn a_slow_client_gets_its_response_to_the_end() {
         let gate = Running::start(|config, folder| {
             let files = folder.join("files");
             std::fs::create_dir(&files).expect("made");
-            std::fs::write(files.join("large"), vec![b'x'; SIZE]).expect("written");
+            std::fs::write(files.join("large.bin"), vec![b'x'; SIZE]).expect("written");
             config.app.files = Some(files);
             config.server.idle_timeout_secs = 1;
             config.server.header_timeout_secs = 1;
@@ -114,7 +114,7 @@ fn a_slow_client_gets_its_response_to_the_end() {
         });
         let mut stream = gate.connect();
         let start = Instant::now();
-        write!(stream, "GET /files/large HTTP/1.1\r\nHost: g\r\n{}\r\n", ann()).expect("sent");
+        write!(stream, "GET /files/large.bin HTTP/1.1\r\nHost: g\r\n{}\r\n", ann()).expect("sent");
         let (mut got, mut part) = (0, vec![0; 30_000]);
         let mut ordered = false;
         loop {
