@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{DATE, HOST};
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use hyper_util::rt::TokioIo;
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -23,6 +25,8 @@ pub struct Ask {
     pub headers: Vec<(&'static str, &'static str)>,
     /// The body.
     pub body: Bytes,
+    /// Over HTTP/2, with prior knowledge; otherwise over HTTP/1.1.
+    pub http2: bool,
 }
 
 /// As in a log; long bodies by their length.
@@ -56,7 +60,7 @@ impl Ask {
     /// A GET.
     #[must_use]
     pub fn get(url: &str) -> Self {
-        Self { method: Method::GET, url: url.into(), headers: Vec::new(), body: Bytes::new() }
+        Self { method: Method::GET, url: url.into(), headers: Vec::new(), body: Bytes::new(), http2: false }
     }
 
     /// A POST.
@@ -79,6 +83,13 @@ impl Ask {
         self
     }
 
+    /// Over HTTP/2.
+    #[must_use]
+    pub fn over_http2(mut self) -> Self {
+        self.http2 = true;
+        self
+    }
+
     /// Sends it.
     ///
     /// # Panics
@@ -90,17 +101,7 @@ impl Ask {
 
     async fn exchange(&self, to: SocketAddr) -> Answer {
         let stream = TcpStream::connect(to).await.expect("the host listens");
-        let (mut client, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .expect("a connection is enough");
-        // Ends with the connection.
-        drop(tokio::spawn(connection));
-        let mut request = Request::builder().method(&self.method).uri(&self.url).header(HOST, "host.example");
-        for (name, value) in &self.headers {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(Full::new(self.body.clone())).expect("the case is a request");
-        let Ok(response) = client.send_request(request).await else { return Answer::Nothing };
+        let Ok(response) = self.response(TokioIo::new(stream)).await else { return Answer::Nothing };
         let (head, mut incoming) = response.into_parts();
         let (mut body, mut trailers, mut complete) = (BytesMut::new(), HeaderMap::new(), true);
         while let Some(frame) = incoming.frame().await {
@@ -120,6 +121,30 @@ impl Ask {
             trailers: sorted(&trailers),
             complete,
         }
+    }
+}
+
+impl Ask {
+    /// Its head has come.
+    async fn response(&self, stream: TokioIo<TcpStream>) -> hyper::Result<Response<Incoming>> {
+        let request = Request::builder().method(&self.method);
+        let mut request = match self.http2 {
+            true => request.uri(format!("http://host.example{}", self.url)),
+            false => request.uri(&self.url).header(HOST, "host.example"),
+        };
+        for (name, value) in &self.headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(self.body.clone())).expect("the case is a request");
+        // Either connection ends with its client.
+        if self.http2 {
+            let (mut client, connection) = http2::handshake(TokioExecutor::new(), stream).await?;
+            drop(tokio::spawn(connection));
+            return client.send_request(request).await;
+        }
+        let (mut client, connection) = http1::handshake(stream).await?;
+        drop(tokio::spawn(connection));
+        client.send_request(request).await
     }
 }
 

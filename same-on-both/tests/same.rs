@@ -7,8 +7,8 @@ use std::sync::Arc;
 use bivalve::Module;
 use bivalve_iis_host::{Fault, IisHost};
 use bivalve_iis_sys::version;
-use same_on_both::differences::{reason, without, without_native};
-use same_on_both::{Answer, native, probes, tower};
+use same_on_both::differences::{reason, without, without_framing, without_native};
+use same_on_both::{Answer, Case, native, probes, tower};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_probe_is_answered_behind_tower() {
@@ -26,6 +26,23 @@ async fn a_module_on_the_native_server_does_what_it_does_on_hyper() {
         let seen = without(without_native(native::see(&case).await));
         if seen != expected {
             different.push(format!("{} {}\nhyper  {expected:?}\nnative {seen:?}", case.name, case.ask));
+        }
+    }
+    assert!(different.is_empty(), "{} cases:\n{}", different.len(), different.join("\n\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_module_does_over_http2_what_it_does_over_http1() {
+    let see = async |case: &Case| without_framing(without(without_native(native::see(case).await)));
+    let mut different = Vec::new();
+    for mut case in probes::cases() {
+        // In HTTP/1.1 trailers are for who has said that it wants them.
+        case.ask = case.ask.header("te", "trailers");
+        let expected = see(&case).await;
+        case.ask = case.ask.over_http2();
+        let seen = see(&case).await;
+        if seen != expected {
+            different.push(format!("{} {}\nHTTP/1.1 {expected:?}\nHTTP/2   {seen:?}", case.name, case.ask));
         }
     }
     assert!(different.is_empty(), "{} cases:\n{}", different.len(), different.join("\n\n"));

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -58,6 +59,39 @@ fn a_worker_that_has_died_gets_no_connections() {
     for _ in 0..10 {
         let answer = exchange(server.addresses()[0], b"GET / HTTP/1.0\r\n\r\n");
         assert!(answer.ends_with("Hello World!"), "{answer}");
+    }
+}
+
+#[test]
+fn connections_are_spread_evenly_over_the_threads() {
+    const THREADS: usize = 3;
+    const EACH: usize = 4;
+    fn thread(cx: &mut Context) -> bivalve_core::Result<Flow> {
+        let name = format!("{}!", std::thread::current().name().unwrap_or_default());
+        cx.response_mut().write(name)?;
+        Ok(Flow::Continue)
+    }
+    let pipeline = Pipeline::builder().handler(thread).build().expect("it builds");
+    for driver in DRIVERS {
+        let running = support::server(driver, &pipeline).workers(THREADS).start().expect("it starts");
+        let mut counts = BTreeMap::new();
+        let streams: Vec<_> = (0..THREADS * EACH)
+            .map(|_| {
+                let mut stream = connect(running.addresses()[0]);
+                stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").expect("it is read");
+                let mut answer = Vec::new();
+                while !answer.ends_with(b"!") {
+                    let mut octet = [0];
+                    stream.read_exact(&mut octet).expect("it is sent");
+                    answer.push(octet[0]);
+                }
+                let name = answer.rsplit(|octet| *octet == b'\n').next().unwrap_or_default().to_vec();
+                *counts.entry(name).or_insert(0) += 1;
+                stream
+            })
+            .collect();
+        assert_eq!(counts.into_values().collect::<Vec<_>>(), [EACH; THREADS], "{driver}");
+        drop(streams);
     }
 }
 
