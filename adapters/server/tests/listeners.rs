@@ -94,8 +94,15 @@ fn an_address_that_is_taken_is_an_error_also_where_another_is_free() {
     let several = ["127.0.0.2:0".parse().expect("an address"), address];
     let error = Listener::tcp(&several[..]).expect_err("it is taken");
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+    assert!(error.to_string().starts_with(&format!("cannot listen at {address}: ")), "{error}");
     let nowhere = Listener::tcp("192.0.2.1:0").expect_err("it is nobody's");
     assert_eq!(nowhere.kind(), std::io::ErrorKind::AddrNotAvailable);
+    assert!(nowhere.to_string().contains("192.0.2.1:0"), "{nowhere}");
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("socket");
+    drop(UnixListener::bind(&path).expect("a path"));
+    let left = Listener::unix(&path).expect_err("the path is still there");
+    assert!(left.to_string().contains(&path.display().to_string()), "{left}");
 }
 
 /// Starts the other half of a test, below, with these as descriptors 3 and 4.

@@ -1,5 +1,7 @@
-//! TCP sockets that listen at what a name stands for.
+//! TCP sockets that listen at what a name stands for, and what is said where nobody can listen.
 
+use std::error::Error;
+use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
@@ -39,8 +41,8 @@ fn bind_each(addresses: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
         }
         match bind(address, both) {
             Ok(Some(listener)) => listeners.push(listener),
-            Ok(None) => missing = io::ErrorKind::AddrNotAvailable.into(),
-            Err(error) => return Err(error),
+            Ok(None) => missing = cannot_listen(&address, io::ErrorKind::AddrNotAvailable.into()),
+            Err(error) => return Err(cannot_listen(&address, error)),
         }
     }
     if listeners.is_empty() { Err(missing) } else { Ok(listeners) }
@@ -66,6 +68,29 @@ fn bind(address: SocketAddr, both: bool) -> io::Result<Option<TcpListener>> {
     }
     socket.listen(BACKLOG)?;
     Ok(Some(socket.into()))
+}
+
+/// The error, with where it was.
+pub(super) fn cannot_listen(at: &dyn fmt::Display, source: io::Error) -> io::Error {
+    io::Error::new(source.kind(), CannotListen { at: at.to_string(), source })
+}
+
+#[derive(Debug)]
+struct CannotListen {
+    at: String,
+    source: io::Error,
+}
+
+impl fmt::Display for CannotListen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot listen at {}: {}", self.at, self.source)
+    }
+}
+
+impl Error for CannotListen {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.source)
+    }
 }
 
 /// How often the system is asked for a port that is free at all addresses.

@@ -7,6 +7,8 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use bivalve_core::{Connection, ConnectionBuilder, Resource};
 
 use super::bind::bind_all;
+#[cfg(unix)]
+use super::bind::cannot_listen;
 use crate::{Tls, TrustedPeers, transport};
 
 /// Sockets that listen.
@@ -45,14 +47,17 @@ impl Listener {
         Ok(Self { sockets, terms: Terms::default() })
     }
 
-    /// Listens at a path. One that is there already is not replaced.
+    /// Listens at a path. One that is there already is not replaced, and none is removed when the server ends: whoever starts it
+    /// removes what an earlier one has left, when it is sure that this one has ended.
     ///
     /// # Errors
     ///
     /// When the path is taken, or may not be made.
     #[cfg(unix)]
     pub fn unix(path: impl AsRef<std::path::Path>) -> io::Result<Self> {
-        std::os::unix::net::UnixListener::bind(path).map(Self::from)
+        let path = path.as_ref();
+        let bound = std::os::unix::net::UnixListener::bind(path);
+        bound.map(Self::from).map_err(|error| cannot_listen(&path.display(), error))
     }
 
     /// Encrypts what is said here.

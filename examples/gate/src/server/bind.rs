@@ -1,5 +1,6 @@
 //! The address.
 
+use std::error::Error;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -13,7 +14,11 @@ pub struct BindError {
 
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot listen at {}: {}. ", self.addr, self.error)?;
+        // Bivalve's server says the address as well.
+        match self.error.source() {
+            Some(system) => write!(f, "cannot listen at {}: {system}. ", self.addr)?,
+            None => write!(f, "cannot listen at {}: {}. ", self.addr, self.error)?,
+        }
         f.write_str(match self.error.kind() {
             ErrorKind::AddrInUse => "Stop the program that does, or choose another address with --listen",
             ErrorKind::AddrNotAvailable => {
@@ -27,8 +32,8 @@ impl fmt::Display for BindError {
     }
 }
 
-impl std::error::Error for BindError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+impl Error for BindError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.error)
     }
 }
