@@ -221,7 +221,7 @@ impl Run {
                 // What depends on the event alone is asked once for all its modules.
                 let (event, entries) = (cursor.event(), cursor.entries(lists));
                 let executes = event == Event::of(Notification::ExecuteRequestHandler);
-                while let Some(entry) = entries.get(cursor.position()) {
+                for entry in entries.get(cursor.position()..).unwrap_or_default() {
                     if !entry.synchronous {
                         return None;
                     }
@@ -230,10 +230,12 @@ impl Run {
                         continue;
                     }
                     enter(cx, pipeline, entry.module, event);
-                    match unusual(dispatch(pipeline.module(entry.module), cx, event, Provider::None)) {
-                        None if cx.has_nothing_to_settle() => {}
-                        None => return Some(Ok(Flow::Continue)),
-                        unusual => return unusual,
+                    match dispatch(pipeline.module(entry.module), cx, event, Provider::None) {
+                        Outcome::Ready(Ok(Flow::Continue)) => {}
+                        outcome => return Some(without_waiting(outcome)),
+                    }
+                    if !cx.has_nothing_to_settle() {
+                        return Some(Ok(Flow::Continue));
                     }
                     cursor.skip();
                     if executes {
@@ -365,12 +367,12 @@ fn executed(cx: &mut Context) {
     cx.response_mut().set_answered();
 }
 
-/// The answer of a method that returns no future, unless it is "continue".
-fn unusual(outcome: Outcome<'_>) -> Option<Result<Flow>> {
+/// The answer of a method that returns no future.
+#[cold]
+fn without_waiting(outcome: Outcome<'_>) -> Result<Flow> {
     match outcome {
-        Outcome::Ready(Ok(Flow::Continue)) => None,
-        Outcome::Ready(result) => Some(result),
-        Outcome::Pending(future) => Some(Err(not_synchronous(future))),
+        Outcome::Ready(result) => result,
+        Outcome::Pending(future) => Err(not_synchronous(future)),
     }
 }
 

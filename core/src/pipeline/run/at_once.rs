@@ -3,7 +3,7 @@
 use super::super::Step;
 use super::super::call::invoke_handler;
 use super::super::cursor::Entry;
-use super::{Calls, Run, Waits, unusual};
+use super::{Calls, Run, Waits, without_waiting};
 use crate::contain::contained;
 use crate::context::{Driven, ModuleId};
 use crate::{Flow, Notification};
@@ -51,7 +51,7 @@ impl Run {
                 match handler {
                     Some(handler) => {
                         cx.response_mut().set_answered();
-                        invoke_handler(&**handler, cx).and_then(unusual).unwrap_or(Ok(Flow::Continue))
+                        invoke_handler(&**handler, cx).map_or(Ok(Flow::Continue), without_waiting)
                     }
                     None => cx.nobody_handled(),
                 }
