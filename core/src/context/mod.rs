@@ -63,6 +63,8 @@ pub struct Context {
     foreign: bool,
     /// Whether request and response may have been changed since a foreign host has asked.
     touched: (bool, bool),
+    /// The request has its unread head, as the host gave it, and nobody could change it.
+    as_it_came: bool,
     /// Server variables that modules have set, names in upper case.
     variables: Vec<(String, String)>,
     pub(crate) signal: Arc<Signal>,
@@ -110,6 +112,7 @@ impl Context {
             kept: OnceLock::new(),
             foreign: false,
             touched: (false, false),
+            as_it_came: false,
             variables: Vec::new(),
             signal: Arc::new(Signal::default()),
             epoch: 0,
@@ -144,22 +147,42 @@ impl Context {
         self.connect(connection);
         self.request.start_unread(request);
         self.begin();
+        self.as_it_came = true;
     }
 
     /// As [`start`](Self::start), for another request of the client whose last one is over.
     pub fn start_next(&mut self, request: http::request::Parts) {
-        self.dispose();
-        self.response.start(self.pipeline.application().response_buffer_limit());
+        self.restart();
         self.request.start(request);
         self.begin();
     }
 
     /// As [`start_next`](Self::start_next), with headers that are read when somebody looks.
     pub fn start_next_unread(&mut self, request: UnreadHead) {
-        self.dispose();
-        self.response.start(self.pipeline.application().response_buffer_limit());
+        self.restart();
         self.request.start_unread(request);
         self.begin();
+        self.as_it_came = true;
+    }
+
+    /// As [`start_next_unread`](Self::start_next_unread), for a request whose head is, octet for octet, that of the last one: it
+    /// stays where it is, with the headers that somebody has looked at. `false`: nothing has begun, since the last request
+    /// may have been changed, and this one begins with its head.
+    #[must_use = "with `false`, no request has begun"]
+    pub fn start_next_again(&mut self) -> bool {
+        if !self.as_it_came {
+            return false;
+        }
+        self.restart();
+        self.request.start_again();
+        self.begin();
+        self.as_it_came = true;
+        true
+    }
+
+    fn restart(&mut self) {
+        self.dispose();
+        self.response.start(self.pipeline.application().response_buffer_limit());
     }
 
     fn connect(&mut self, connection: Option<Arc<Connection>>) {
@@ -176,6 +199,7 @@ impl Context {
 
     fn begin(&mut self) {
         self.released = false;
+        self.as_it_came = false;
         self.epoch = self.signal.begin();
         self.child_depth = 0;
         self.parents_depth = 0;
@@ -186,7 +210,9 @@ impl Context {
     /// of it before [`start`](Self::start). What modules keep for the connection is dropped with it, and no buffer of a client
     /// that left stays behind.
     pub fn release(&mut self) {
-        self.finish();
+        self.dispose();
+        self.as_it_came = false;
+        self.request.finish();
         self.response.start(self.pipeline.application().response_buffer_limit());
         self.meter = None;
         self.released = true;
@@ -196,14 +222,9 @@ impl Context {
         }
     }
 
-    /// Ends the request: drops every module's state and makes every handle stale.
-    pub(crate) fn finish(&mut self) {
-        self.dispose();
-        self.request.finish();
-    }
-
-    /// What modules have made of the request. Asked twice, and costs little where nothing is left.
-    fn dispose(&mut self) {
+    /// Ends the request: drops every module's state and makes every handle stale. Asked twice, it costs little. What the client
+    /// sent stays until the host [begins](Self::start) another one, or [lets go](Self::release) of this one.
+    pub(crate) fn dispose(&mut self) {
         if std::mem::take(&mut self.epoch) != 0 {
             self.signal.end();
         }
@@ -234,6 +255,7 @@ impl Context {
     #[must_use]
     pub fn request_mut(&mut self) -> &mut Request {
         self.touched.0 = true;
+        self.as_it_came = false;
         &mut self.request
     }
 
@@ -254,6 +276,7 @@ impl Context {
     #[must_use]
     pub fn parts_mut(&mut self) -> (&mut Request, &mut Response) {
         self.touched = (true, true);
+        self.as_it_came = false;
         (&mut self.request, &mut self.response)
     }
 
@@ -403,6 +426,7 @@ impl Context {
     #[must_use]
     pub fn handler_request(&mut self, keep: bool) -> http::Request<()> {
         self.response.set_answered();
+        self.as_it_came = false;
         let user = self.user.clone();
         let mut request = self.request.for_handler(keep);
         if let Some(user) = user {
@@ -478,7 +502,7 @@ impl Drop for Context {
     /// A host that gives up halfway, at its own shutdown, must not leave anybody waiting for the end of the request.
     fn drop(&mut self) {
         if self.epoch != 0 {
-            self.finish();
+            self.dispose();
         }
     }
 }

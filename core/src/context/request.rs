@@ -169,6 +169,11 @@ impl Request {
         self.headers.set_unread(head.headers);
     }
 
+    /// The same head once more.
+    pub(crate) fn start_again(&mut self) {
+        self.clear_rest();
+    }
+
     pub(super) fn adopt_head(
         &mut self,
         method: Method,

@@ -111,7 +111,7 @@ impl Run {
                 self.handled(result);
             }
             Step::Send => self.send().await,
-            Step::Done => self.cx.finish(),
+            Step::Done => self.cx.dispose(),
         }
         step
     }

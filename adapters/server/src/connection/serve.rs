@@ -139,18 +139,8 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
     /// Runs one request through the pipeline. What follows it, and the octets of responses that have not left.
     async fn request(&mut self, carrier: &Arc<dyn Carrier>) -> (After, u64) {
         let refused = self.heads.refused();
-        let Some(request) = self.heads.take() else { return (After::Abort, 0) };
+        let Some(cx) = self.context(carrier) else { return (After::Abort, 0) };
         let _underway = self.serving.begin();
-        let cx = match self.last.take() {
-            Some(mut cx) => {
-                match request {
-                    Taken::Unread(head) => cx.start_next_unread(head),
-                    Taken::Read(parts) => cx.start_next(*parts),
-                }
-                cx
-            }
-            None => self.serving.context(request, self.connection, carrier),
-        };
         let mut run = match refused {
             None => Run::new(cx),
             Some(reject) => Run::refused(cx, &reject.into()),
@@ -188,6 +178,20 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
         let Finished { after, unsent } = lock(self.wire).finish();
         self.last = Some(run.into_context());
         (after, unsent)
+    }
+
+    /// One in which the request begins.
+    fn context(&mut self, carrier: &Arc<dyn Carrier>) -> Option<Box<Context>> {
+        let Some(mut cx) = self.last.take() else {
+            return Some(self.serving.context(self.heads.take()?, self.connection, carrier));
+        };
+        if !(self.heads.was_taken() && cx.start_next_again()) {
+            match self.heads.take()? {
+                Taken::Unread(head) => cx.start_next_unread(head),
+                Taken::Read(parts) => cx.start_next(*parts),
+            }
+        }
+        Some(cx)
     }
 
     /// Others need the memory of the last request, while none is here.

@@ -21,6 +21,8 @@ pub(crate) struct Heads {
     /// The last head has come a second time: it is the one that is served, and stays, in memory of its own, so that nothing of
     /// another request stays with it.
     repeats: bool,
+    /// The kept head has been taken before.
+    taken: bool,
 }
 
 /// What a pipeline begins with.
@@ -44,7 +46,7 @@ impl Heads {
             let octets = Bytes::from(std::mem::take(&mut self.last));
             let head = head::parse(&octets, limits).ok()?;
             self.served = Some((octets, head));
-            self.repeats = true;
+            (self.repeats, self.taken) = (true, false);
         }
         self.served.as_ref().map(|(octets, head)| (head, octets.len()))
     }
@@ -65,9 +67,15 @@ impl Heads {
         self.served.as_ref().and_then(|(_, head)| head.refused)
     }
 
+    /// Whether the request that was [taken](Self::take) last has the head of this one.
+    pub(crate) fn was_taken(&self) -> bool {
+        self.repeats && self.taken
+    }
+
     /// The request.
     pub(crate) fn take(&mut self) -> Option<Taken> {
         if self.repeats {
+            self.taken = true;
             let (octets, head) = self.served.as_ref()?;
             return Some(Taken::Unread(UnreadHead {
                 method: head.method.clone(),

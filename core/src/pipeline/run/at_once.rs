@@ -30,7 +30,7 @@ impl Run {
                     Step::Handler if self.handle_at_once() => {}
                     Step::Send if self.send_at_once() => {}
                     Step::Done => {
-                        self.cx.finish();
+                        self.cx.dispose();
                         return true;
                     }
                     _ => return false,
