@@ -133,23 +133,29 @@ impl Response {
     /// [`ErrorKind::RequestEnded`] after the last part has left.
     ///
     /// IIS counterpart: `WriteEntityChunks` with buffering on.
+    #[inline]
     pub fn write(&mut self, chunk: impl Into<EntityChunk>) -> Result<()> {
         let chunk = chunk.into();
         self.check_open()?;
         if !self.fits(&chunk) {
-            return Err(Error::framework(
-                ErrorKind::BufferFull,
-                format!(
-                    "{} bytes in {} chunks are buffered and {} more would pass the limit of {} bytes: use Context::write, which flushes",
-                    self.buffered,
-                    self.chunks.len(),
-                    chunk.len(),
-                    self.buffer_limit
-                ),
-            ));
+            return Err(self.is_full(&chunk));
         }
         self.push(chunk);
         Ok(())
+    }
+
+    #[cold]
+    fn is_full(&self, chunk: &EntityChunk) -> Error {
+        Error::framework(
+            ErrorKind::BufferFull,
+            format!(
+                "{} bytes in {} chunks are buffered and {} more would pass the limit of {} bytes: use Context::write, which flushes",
+                self.buffered,
+                self.chunks.len(),
+                chunk.len(),
+                self.buffer_limit
+            ),
+        )
     }
 
     /// The buffered chunks: what the next flush sends.
@@ -339,6 +345,7 @@ impl Response {
         self.answered = true;
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, chunk: EntityChunk) {
         if !chunk.is_empty() {
             self.buffered += chunk.memory();

@@ -1,9 +1,10 @@
 //! The pipeline's host: reads and sends on the connection.
 
 use std::any::Any;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context as Task, Poll};
 
+use atomic_refcell::{AtomicRefCell, AtomicRefMut};
 use bivalve_core::{Completion, CompletionStatus, Context, Host, Outgoing};
 use bytes::Bytes;
 
@@ -20,7 +21,10 @@ pub(super) trait Carrier: Send + Sync {
     fn reset(&self);
 }
 
-impl<T: Transport> Carrier for Mutex<Wire<T>> {
+/// A connection that its task shares with the request that is served in it, one at a time.
+pub(super) type Shared<T> = AtomicRefCell<Wire<T>>;
+
+impl<T: Transport> Carrier for Shared<T> {
     fn start_send(&self, part: Outgoing<'_>) -> Option<Completion> {
         lock(self).start_send(part)
     }
@@ -42,8 +46,10 @@ impl<T: Transport> Carrier for Mutex<Wire<T>> {
     }
 }
 
-pub(super) fn lock<T>(wire: &Mutex<Wire<T>>) -> MutexGuard<'_, Wire<T>> {
-    wire.lock().unwrap_or_else(PoisonError::into_inner)
+/// The connection, for as long as the result is held. Whoever wants it meanwhile has made a mistake, and panics: the connection
+/// is closed.
+pub(super) fn lock<T>(wire: &Shared<T>) -> AtomicRefMut<'_, Wire<T>> {
+    wire.borrow_mut()
 }
 
 /// The host of one request after the other; of none while its context is in the pool.

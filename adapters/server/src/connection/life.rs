@@ -3,7 +3,7 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use bivalve_core::Connection;
 use bytes::{Bytes, BytesMut};
 use tokio::sync::oneshot;
 
-use super::host::lock;
+use super::host::{Shared, lock};
 use super::pool::{Serving, Stopping};
 use super::serve::Busy;
 use super::watchdog::{Watchdog, first_of};
@@ -29,11 +29,11 @@ pub(crate) fn serve<T: Transport>(
     serving: Arc<Serving>,
 ) -> impl Future<Output = ()> + Send {
     // Made here, so that the future, which idle connections keep, has no room for a transport.
-    let wire = Arc::new(Mutex::new(Wire::new(transport, Arc::clone(&serving))));
+    let wire = Arc::new(Shared::new(Wire::new(transport, Arc::clone(&serving))));
     keep(wire, connection, serving)
 }
 
-async fn keep<T: Transport>(wire: Arc<Mutex<Wire<T>>>, connection: Arc<Connection>, serving: Arc<Serving>) {
+async fn keep<T: Transport>(wire: Arc<Shared<T>>, connection: Arc<Connection>, serving: Arc<Serving>) {
     let sleep = pin!(tokio::time::sleep(serving.timeouts.idle));
     let mut watchdog = Watchdog::new(sleep);
     let stopping = pin!(serving.stopping());
@@ -74,7 +74,7 @@ async fn keep<T: Transport>(wire: Arc<Mutex<Wire<T>>>, connection: Arc<Connectio
 async fn speak<T: Transport>(
     protocol: Protocol,
     read: Bytes,
-    wire: Arc<Mutex<Wire<T>>>,
+    wire: Arc<Shared<T>>,
     connection: Arc<Connection>,
     serving: &Arc<Serving>,
 ) {
@@ -114,13 +114,13 @@ pub(super) enum Protocol {
 /// The receiver hears when the stream is closed.
 async fn hand_over<T: Transport>(
     read: Bytes,
-    wire: Arc<Mutex<Wire<T>>>,
+    wire: Arc<Shared<T>>,
     timeouts: Timeouts,
 ) -> Option<(Prefixed, oneshot::Receiver<()>)> {
     let mut prefix = BytesMut::from(read);
     poll_fn(|task| lock(&wire).poll_quiet(&mut prefix, task)).await;
     let wire = Arc::into_inner(wire)?;
-    let transport = wire.into_inner().unwrap_or_else(PoisonError::into_inner).into_transport();
+    let transport = wire.into_inner().into_transport();
     match transport.into_stream() {
         Ok(stream) => Some(Prefixed::new(prefix.freeze(), stream, timeouts)),
         Err(error) => {

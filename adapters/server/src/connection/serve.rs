@@ -2,18 +2,18 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
 use bivalve_core::{Connection, Context, Run};
 use http::StatusCode;
 
-use super::host::{Carrier, lock};
+use super::host::{Carrier, Shared, lock};
 use super::life::{Next, Protocol};
 use super::pool::{Serving, Stopping};
 use super::watchdog::{Watchdog, first_of};
-use super::wire::{self, After, Finished, Wire};
+use super::wire::{self, After, BATCH, Finished, Head};
 use crate::http1::heads::{Heads, Taken};
 use crate::http1::reject::Reject;
 use crate::limits::{DRAINED, LINGER, RESTLESS};
@@ -21,7 +21,7 @@ use crate::transport::Transport;
 
 /// A connection on which requests come.
 pub(super) struct Busy<'a, 's, 'n, T: Transport> {
-    wire: &'a Arc<Mutex<Wire<T>>>,
+    wire: &'a Arc<Shared<T>>,
     connection: &'a Arc<Connection>,
     serving: &'a Arc<Serving>,
     watchdog: &'a mut Watchdog<'s>,
@@ -47,7 +47,7 @@ impl<T: Transport> Drop for Busy<'_, '_, '_, T> {
 
 impl<'a, 's, 'n, T: Transport> Busy<'a, 's, 'n, T> {
     pub(super) fn new(
-        wire: &'a Arc<Mutex<Wire<T>>>,
+        wire: &'a Arc<Shared<T>>,
         connection: &'a Arc<Connection>,
         serving: &'a Arc<Serving>,
         watchdog: &'a mut Watchdog<'s>,
@@ -78,9 +78,10 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
     async fn until_none_comes(&mut self) -> Next {
         let carrier: Arc<dyn Carrier> = Arc::clone(self.wire) as Arc<dyn Carrier>;
         let mut in_a_row = 0_u32;
+        let mut next = None;
         loop {
-            let next = lock(self.wire).next_head(&mut self.heads);
-            match next {
+            let head = next.take().unwrap_or_else(|| lock(self.wire).next_head(&mut self.heads));
+            match head {
                 Ok(Some(wire::Next::Request)) => self.head = None,
                 Ok(Some(wire::Next::Upgrade(head))) if self.flushed().await => {
                     return Next::Other(Protocol::Upgraded, head);
@@ -88,7 +89,10 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
                 Ok(Some(wire::Next::Upgrade(_))) => return self.abort(),
                 Ok(Some(wire::Next::Http2(preface))) => return Next::Other(Protocol::Http2, preface),
                 Ok(None) => match self.more().await {
-                    Came::More => continue,
+                    Came::More(head) => {
+                        next = Some(head);
+                        continue;
+                    }
                     // Who still takes a response is not idle.
                     Came::Nothing if self.flushed().await => return Next::Idle,
                     Came::Nothing | Came::Stalled => return self.abort(),
@@ -103,8 +107,9 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
                     return self.close(true).await;
                 }
             };
-            let (after, unsent) = self.request(&carrier).await;
-            match after {
+            let finished = self.request(&carrier).await;
+            next = finished.next;
+            match finished.after {
                 After::Next => {}
                 After::Drain if self.drained().await => {}
                 After::Close | After::Drain => return self.close(true).await,
@@ -124,7 +129,7 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
                 .await;
                 tokio::task::yield_now().await;
             }
-            if unsent > BATCH && !self.flushed().await {
+            if finished.unsent > BATCH && !self.flushed().await {
                 return self.abort();
             }
         }
@@ -136,17 +141,17 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
         lock(self.wire).answer(reject);
     }
 
-    /// Runs one request through the pipeline. What follows it, and the octets of responses that have not left.
-    async fn request(&mut self, carrier: &Arc<dyn Carrier>) -> (After, u64) {
+    /// Runs one request through the pipeline.
+    async fn request(&mut self, carrier: &Arc<dyn Carrier>) -> Finished {
         let refused = self.heads.refused();
-        let Some(cx) = self.context(carrier) else { return (After::Abort, 0) };
-        let _underway = self.serving.begin();
+        let Some(cx) = self.context(carrier) else { return Finished::ABORTED };
         let mut run = match refused {
             None => Run::new(cx),
             Some(reject) => Run::refused(cx, &reject.into()),
         };
-        // Nobody needs to listen for a client that goes away before something waits.
+        // Nobody needs to listen for a client that goes away before something waits, nor to count what is over by then.
         if !run.run_at_once() {
+            let _underway = self.serving.begin();
             let disconnector = run.context().disconnector();
             let mut end = pin!(run.run_to_end());
             let watchdog = &mut *self.watchdog;
@@ -175,9 +180,9 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
             })
             .await;
         }
-        let Finished { after, unsent } = lock(self.wire).finish();
+        let finished = lock(self.wire).finish(&mut self.heads);
         self.last = Some(run.into_context());
-        (after, unsent)
+        finished
     }
 
     /// One in which the request begins.
@@ -205,28 +210,29 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
     async fn more(&mut self) -> Came {
         self.let_go();
         let Self { wire, serving, watchdog, stopping, head, heads, .. } = self;
-        let begun = lock(wire).has_begun();
-        if begun {
-            // It comes in pieces, and holds more already.
-            heads.forget();
-        }
-        let now = Instant::now();
-        let deadline = match begun {
-            // Not from the last octet: who sends one now and then gets no more time than others.
-            true => *head.get_or_insert(now) + serving.timeouts.head,
-            false => now + RESTLESS.min(serving.timeouts.idle),
-        };
+        let mut deadline = None;
         poll_fn(|task| {
             let mut wire = lock(wire);
+            let begun = wire.has_begun();
+            let written = wire.written();
             wire.push_out(task);
             match wire.poll_more(task) {
-                Poll::Ready(true) => return Poll::Ready(Came::More),
+                Poll::Ready(true) => return Poll::Ready(Came::More(wire.next_head(heads))),
                 Poll::Ready(false) => return Poll::Ready(Came::End),
                 Poll::Pending if !begun && serving.is_stopping(stopping, task) => {
                     return Poll::Ready(Came::End);
                 }
                 Poll::Pending => {}
             }
+            let deadline = *deadline.get_or_insert_with(|| match begun {
+                // Not from the last octet: who sends one now and then gets no more time than others.
+                true => {
+                    // It comes in pieces, and holds more already.
+                    heads.forget();
+                    *head.get_or_insert_with(Instant::now) + serving.timeouts.head
+                }
+                false => written.unwrap_or_else(Instant::now) + RESTLESS.min(serving.timeouts.idle),
+            });
             let stalled = wire.send_deadline(&serving.timeouts).filter(|stalled| *stalled < deadline);
             let deadline = match begun && serving.is_stopping(stopping, task) {
                 // What has begun to come may come, and is not waited for as long as a request is.
@@ -308,7 +314,8 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
 /// What came of waiting for a request.
 enum Came {
     End,
-    More,
+    /// And what they make with those before them.
+    More(Head),
     Nothing,
     /// The client does not take what is sent.
     Stalled,
@@ -318,7 +325,5 @@ enum Came {
 const TIMEOUT: Reject =
     Reject::new(StatusCode::REQUEST_TIMEOUT, "the head has not come in time (RFC 9110 section 15.5.9)");
 
-/// Octets of finished responses that wait for the next request that is here already.
-const BATCH: u64 = 64 * 1024;
 /// Requests of one connection before others get a turn.
 const FAIR: u32 = 32;

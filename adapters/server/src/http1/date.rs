@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::io::Write;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Octets of the line.
 pub(crate) const LINE: usize = 37;
@@ -10,21 +10,36 @@ pub(crate) const LINE: usize = 37;
 /// `date: Sun, 06 Nov 1994 08:49:37 GMT`, and the end of the line.
 pub(crate) type Line = [u8; LINE];
 
-/// The line of this second.
-pub(crate) fn line() -> Line {
+/// The line of an instant that has just been.
+pub(crate) fn line(now: Instant) -> Line {
     thread_local! {
-        static CACHED: Cell<(u64, Line)> = const { Cell::new((u64::MAX, [0; LINE])) };
+        static CACHED: Cell<Option<Cached>> = const { Cell::new(None) };
     }
-    let second = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    CACHED.with(|cached| {
-        let (of, line) = cached.get();
-        if of == second {
-            return line;
+    CACHED.with(|cached| match cached.get() {
+        Some(Cached { from, until, line }) if from <= now && now < until => line,
+        _ => {
+            let fresh = Cached::fresh();
+            cached.set(Some(fresh));
+            fresh.line
         }
-        let line = format(second);
-        cached.set((second, line));
-        line
     })
+}
+
+/// A line, and the rest of its second. A clock that is set is seen in the next one.
+#[derive(Clone, Copy)]
+struct Cached {
+    from: Instant,
+    until: Instant,
+    line: Line,
+}
+
+impl Cached {
+    fn fresh() -> Self {
+        let (from, time) = (Instant::now(), SystemTime::now());
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let rest = Duration::from_secs(1) - Duration::from_nanos(since.subsec_nanos().into());
+        Self { from, until: from + rest, line: format(since.as_secs()) }
+    }
 }
 
 fn format(second: u64) -> Line {
@@ -37,6 +52,8 @@ fn format(second: u64) -> Line {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     #[test]
     fn a_date_is_that_of_the_rfc() {
         assert_eq!(&super::format(784_111_777), b"date: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
@@ -44,7 +61,7 @@ mod tests {
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
             now.expect("it is later").as_secs()
         };
-        let (before, line, after) = (second(), super::line(), second());
+        let (before, line, after) = (second(), super::line(Instant::now()), second());
         assert!((before..=after).any(|second| super::format(second) == line), "{line:?}");
     }
 }

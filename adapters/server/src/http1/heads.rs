@@ -110,8 +110,12 @@ impl Heads {
 /// Looks at all octets, however early they differ: behind a proxy, one connection has requests of many, and how long this
 /// takes shall not tell one of them how much of another's cookie was guessed.
 fn are_same(these: &[u8], those: &[u8]) -> bool {
-    these.len() == those.len()
-        && these.iter().zip(those).fold(0, |found, (one, other)| found | (one ^ other)) == 0
+    let ((these, end), (those, other_end)) = (these.as_chunks::<8>(), those.as_chunks::<8>());
+    let words = these.iter().zip(those);
+    let word =
+        words.fold(0, |found, (one, other)| found | (u64::from_ne_bytes(*one) ^ u64::from_ne_bytes(*other)));
+    let rest = end.iter().zip(other_end).fold(0, |found, (one, other)| found | (one ^ other));
+    these.len() == those.len() && end.len() == other_end.len() && word == 0 && rest == 0
 }
 
 /// Octets of a head that is kept.

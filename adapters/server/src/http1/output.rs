@@ -1,11 +1,13 @@
 //! What is about to be sent: text of heads and small bodies in one piece of memory, large bodies and files beside it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use bivalve_core::{EntityChunk, FileRange};
 use bytes::{Bytes, BytesMut};
 
-use super::arena;
+use super::{arena, date};
 
 /// Parts of responses, in order, that have not been handed to the transport yet.
 #[derive(Debug, Default)]
@@ -14,6 +16,8 @@ pub(crate) struct Output {
     chunks: Vec<EntityChunk>,
     /// Bytes of all.
     chunked: u64,
+    /// When the first head was written that is here.
+    written: Option<Instant>,
 }
 
 impl Output {
@@ -25,14 +29,29 @@ impl Output {
         &mut self.text
     }
 
-    /// Adds a piece of body. A small one joins the text, which is cheaper than a piece of its own.
-    pub(crate) fn push(&mut self, chunk: EntityChunk) {
+    /// The line of now. Responses that leave together have the date of the first.
+    pub(crate) fn date(&mut self) -> date::Line {
+        date::line(*self.written.get_or_insert_with(Instant::now))
+    }
+
+    /// What is here does not leave yet: what is written from now on has another date.
+    pub(crate) fn stays(&mut self) {
+        self.written = None;
+    }
+
+    /// When the first head was written that is here.
+    pub(crate) fn written(&self) -> Option<Instant> {
+        self.written
+    }
+
+    /// Adds a piece of body. A small one joins the text, which is cheaper than a piece of its own; a larger one is taken.
+    pub(crate) fn push(&mut self, chunk: &mut EntityChunk) {
         match chunk {
-            EntityChunk::Bytes(bytes) if bytes.len() <= SMALL => self.text().extend_from_slice(&bytes),
+            EntityChunk::Bytes(bytes) if bytes.len() <= SMALL => self.text().extend_from_slice(bytes),
             chunk => {
                 self.seal();
                 self.chunked += chunk.len();
-                self.chunks.push(chunk);
+                self.chunks.push(std::mem::replace(chunk, EntityChunk::Bytes(Bytes::new())));
             }
         }
     }
@@ -54,6 +73,7 @@ impl Output {
     /// All of it, or its first `most` bytes, for the transport.
     pub(crate) fn take(&mut self, most: u64) -> Vec<EntityChunk> {
         self.seal();
+        self.written = None;
         if self.text.capacity() > 0 {
             arena::give_back(std::mem::take(&mut self.text));
         }
@@ -78,15 +98,15 @@ impl Output {
 
     /// The memory of what has been sent, for what comes next.
     pub(crate) fn reuse(&mut self, mut sent: Vec<EntityChunk>) {
+        let_go(&mut sent);
         if self.chunks.capacity() == 0 && sent.capacity() <= SPARE {
-            sent.clear();
             self.chunks = sent;
         }
     }
 
     /// Forgets what has not been sent.
     pub(crate) fn clear(&mut self) {
-        drop(self.take(u64::MAX));
+        let_go(&mut self.take(u64::MAX));
     }
 
     fn seal(&mut self) {
@@ -107,6 +127,13 @@ impl Output {
                 _ => "<file>".to_owned(),
             })
             .collect()
+    }
+}
+
+/// Drops what may be a module's memory, with a destructor that panics: that is no reason to end a request that runs meanwhile.
+fn let_go(chunks: &mut Vec<EntityChunk>) {
+    if catch_unwind(AssertUnwindSafe(|| chunks.clear())).is_err() {
+        tracing::error!(target: "bivalve::server", "a destructor of memory that was to be sent panicked");
     }
 }
 
@@ -142,8 +169,8 @@ mod tests {
         for most in [1, 100, 4097, 5000, 9999, 10_000, 30_000] {
             let mut out = Output::default();
             out.text().extend_from_slice(b"head");
-            out.push(EntityChunk::from(body[..5000].to_vec()));
-            out.push(EntityChunk::from(body[5000..].to_vec()));
+            out.push(&mut EntityChunk::from(body[..5000].to_vec()));
+            out.push(&mut EntityChunk::from(body[5000..].to_vec()));
             out.text().extend_from_slice(b"next");
             let mut sent = Vec::new();
             while !out.is_empty() {
@@ -163,7 +190,7 @@ mod tests {
     fn a_file_is_taken_in_ranges_without_gaps() {
         let file = Arc::new(std::fs::File::open(std::env::current_exe().expect("a path")).expect("a file"));
         let mut out = Output::default();
-        out.push(EntityChunk::File(FileRange::new(file, 7, 25)));
+        out.push(&mut EntityChunk::File(FileRange::new(file, 7, 25)));
         let mut ranges = Vec::new();
         while !out.is_empty() {
             for chunk in out.take(10) {

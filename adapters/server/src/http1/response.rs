@@ -65,9 +65,20 @@ impl Encoder {
     pub(crate) fn begin(out: &mut Output, head: &ResponseHead, asked: Asked, first: u64, end: bool) -> Self {
         let ResponseHead { status, headers, .. } = head;
         let status = *status;
-        let text = out.text();
-        status_line(text, status);
-        let Told { announced, close, upgrade, dated } = fields(text, headers);
+        let mut lines = Lines::default();
+        let told = match status {
+            // Nearly all that is written is written there.
+            StatusCode::OK if headers.is_empty() => {
+                lines.push(OK);
+                Told::default()
+            }
+            _ => {
+                let text = out.text();
+                status_line(text, status);
+                fields(text, headers)
+            }
+        };
+        let Told { announced, close, upgrade, dated } = told;
         // RFC 9110 sections 6.4.1, 15.3.5, 15.4.5. A 101 of a module is the end of what can be said on this connection.
         let never =
             status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
@@ -83,37 +94,36 @@ impl Encoder {
             (false, _) => (Framing::Chunked, None),
         };
         let close = !asked.persistent || framing == Framing::UntilClose || status.is_informational() || close;
-        let mut tail = Tail::default();
         if let Some(length) = length {
-            tail.content_length(length);
+            lines.content_length(length);
         }
         if framing == Framing::Chunked {
-            tail.push(b"transfer-encoding: chunked\r\n");
+            lines.push(b"transfer-encoding: chunked\r\n");
         }
         // RFC 9110 section 7.8: who names protocols says so here.
         match (close, upgrade && status == StatusCode::UPGRADE_REQUIRED) {
-            (true, true) => tail.push(b"connection: close, upgrade\r\n"),
-            (true, false) => tail.push(b"connection: close\r\n"),
-            (false, true) => tail.push(b"connection: upgrade\r\n"),
+            (true, true) => lines.push(b"connection: close, upgrade\r\n"),
+            (true, false) => lines.push(b"connection: close\r\n"),
+            (false, true) => lines.push(b"connection: upgrade\r\n"),
             // RFC 9112 sections 9.3 and 9.6.
-            (false, false) if asked.old => tail.push(b"connection: keep-alive\r\n"),
+            (false, false) if asked.old => lines.push(b"connection: keep-alive\r\n"),
             (false, false) => {}
         }
         if !dated {
-            tail.push(&date::line());
+            lines.push(&out.date());
         }
-        tail.push(b"\r\n");
-        text.extend_from_slice(tail.octets());
+        lines.push(b"\r\n");
+        out.text().extend_from_slice(lines.octets());
         Self { framing, takes_trailers: asked.takes_trailers, close }
     }
 
-    /// Writes a part of the body.
+    /// Writes a part of the body, so many octets in all. What it does not take is copied.
     pub(crate) fn body(
         &mut self,
         out: &mut Output,
-        chunks: &mut Vec<EntityChunk>,
+        chunks: &mut [EntityChunk],
+        length: u64,
     ) -> Result<(), WrongLength> {
-        let length: u64 = chunks.iter().map(EntityChunk::len).sum();
         match &mut self.framing {
             _ if length == 0 => return Ok(()),
             Framing::Bodiless => return Ok(()),
@@ -124,7 +134,7 @@ impl Encoder {
             }
             Framing::UntilClose => {}
         }
-        for chunk in chunks.drain(..) {
+        for chunk in chunks {
             out.push(chunk);
         }
         if self.framing == Framing::Chunked {
@@ -166,7 +176,7 @@ struct Told {
 
 fn status_line(text: &mut BytesMut, status: StatusCode) {
     if status == StatusCode::OK {
-        return text.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+        return text.extend_from_slice(OK);
     }
     text.extend_from_slice(b"HTTP/1.1 ");
     text.extend_from_slice(status.as_str().as_bytes());
@@ -174,6 +184,8 @@ fn status_line(text: &mut BytesMut, status: StatusCode) {
     text.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
     text.extend_from_slice(b"\r\n");
 }
+
+const OK: &[u8; 17] = b"HTTP/1.1 200 OK\r\n";
 
 /// Writes all fields but those that frame the message or speak of the connection, which are this file's.
 fn fields(text: &mut BytesMut, headers: &HeaderMap) -> Told {
@@ -217,25 +229,25 @@ fn field(text: &mut BytesMut, name: &[u8], value: &HeaderValue) {
     text.extend_from_slice(b"\r\n");
 }
 
-/// The last lines of a head: gathered here, they are appended at once.
-struct Tail {
-    octets: [u8; TAIL],
+/// Lines that are gathered here and appended at once: the last ones of a head, and where it has no others the first one.
+struct Lines {
+    octets: [u8; LINES],
     len: usize,
 }
 
 /// The longest lines of each kind, and the empty one.
-const TAIL: usize = 16 + DIGITS + 2 + 28 + 28 + date::LINE + 2;
+const LINES: usize = OK.len() + 16 + DIGITS + 2 + 28 + 28 + date::LINE + 2;
 
 /// Of the largest number.
 const DIGITS: usize = 20;
 
-impl Default for Tail {
+impl Default for Lines {
     fn default() -> Self {
-        Self { octets: [0; TAIL], len: 0 }
+        Self { octets: [0; LINES], len: 0 }
     }
 }
 
-impl Tail {
+impl Lines {
     fn octets(&self) -> &[u8] {
         &self.octets[..self.len]
     }
@@ -293,9 +305,9 @@ mod tests {
         let chunks = |part: &&'static str| vec![EntityChunk::from(*part)];
         let (first, more) = parts.split_first().map_or(("", parts), |(first, more)| (*first, more));
         let mut encoder = Encoder::begin(&mut out, head, asked, first.len() as u64, more.is_empty());
-        encoder.body(&mut out, &mut chunks(&first))?;
+        encoder.body(&mut out, &mut chunks(&first), first.len() as u64)?;
         for part in more {
-            encoder.body(&mut out, &mut chunks(part))?;
+            encoder.body(&mut out, &mut chunks(part), part.len() as u64)?;
         }
         encoder.end(&mut out, None)?;
         Ok((out.take_text(), encoder.close))
@@ -375,7 +387,7 @@ mod tests {
     #[test]
     fn numbers_are_written() {
         for number in [0, 1, 9, 10, 15, 16, 99, 100, 255, 256, 4096, u64::MAX] {
-            let (mut ten, mut sixteen) = (Tail::default(), BytesMut::new());
+            let (mut ten, mut sixteen) = (Lines::default(), BytesMut::new());
             ten.content_length(number);
             hexadecimal(&mut sixteen, number);
             assert_eq!(ten.octets(), format!("content-length: {number}\r\n").as_bytes());

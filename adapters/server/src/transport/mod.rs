@@ -22,7 +22,7 @@ pub(crate) use self::socket::Socket;
 pub(crate) use self::streamed::{Abort, Streamed};
 
 /// A connection's octets, both ways. One send at a time.
-pub(crate) trait Transport: Send + 'static {
+pub(crate) trait Transport: Send + Sync + 'static {
     /// Whether a send that was started goes on by itself. Where it does not, it goes on while somebody
     /// [asks](Self::poll_send).
     const EAGER: bool;

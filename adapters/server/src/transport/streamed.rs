@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use super::{BoxStream, Piece, Transport};
 
 /// A stream that can say that it did not end well.
-pub(crate) trait Abort: AsyncRead + AsyncWrite + Send + Unpin + 'static {
+pub(crate) trait Abort: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static {
     /// From here on, closing tells the client that something is missing.
     fn abort(&mut self);
 }

@@ -57,7 +57,13 @@ impl Run {
                 }
             }
         };
-        self.handled(result);
+        if matches!(result, Ok(Flow::Continue)) && self.cx.has_nothing_to_settle() {
+            // As `handled` does it.
+            self.cursor.handled(self.driven.pipeline.lists(), Flow::Continue);
+            self.notice_disconnect();
+        } else {
+            self.handled(result);
+        }
         true
     }
 
