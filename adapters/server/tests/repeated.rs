@@ -68,7 +68,16 @@ fn a_head_that_comes_again_is_not_what_a_module_made_of_the_last_one() {
     for driver in DRIVERS {
         let server = start(driver, &pipeline);
         for query in [
-            "none", "method", "url", "header", "extension", "entity", "taken", "parts", "user", "response",
+            "none",
+            "method",
+            "url",
+            "header",
+            "extension",
+            "entity",
+            "taken",
+            "parts",
+            "user",
+            "response",
             "late",
         ] {
             let request = format!("GET /?{query} HTTP/1.1\r\nHost: a\r\nX-What: it\r\n\r\n");
