@@ -63,6 +63,7 @@
 //! - [`driver`]: completions: files, sockets and timers that report bytes and status. `backend` chooses which one.
 //! - [`testing`]: a host for tests, in which a request goes step by step.
 //! - `iis` (with the feature of that name): modules, and Tower services, as a DLL that IIS loads.
+//! - `serve` (with the feature `server`): a pipeline on a server of its own, in one call.
 //! - `tower` (with the feature of that name): a pipeline as a `tower::Layer`, and any Tower service as its
 //!   handler.
 //!
@@ -70,7 +71,7 @@
 //!
 //! - `backend` (default): the module `backend`, with the completion drivers of the system.
 //! - `iis`: the module `iis`, with `export_modules!` and `export_service!`, which make a DLL for IIS.
-//! - `server` (default): `serve` and the module `server`: HTTP/1.1 over those drivers.
+//! - `server` (default): `serve` and the module `server`: HTTP/1.1 over those drivers, HTTP/2, TLS.
 //! - `tower` (default): the module `tower`, with the Tower adapter.
 
 #![forbid(unsafe_code)]

@@ -33,6 +33,10 @@ use crate::server::Server;
 /// # }
 /// ```
 ///
+/// Any Tower service, an axum `Router` say, is a handler too: `.handler(bivalve::tower::ServiceHandler::new(router))`. Limits and
+/// timeouts are on by default, in [one table](crate::server::Limits); [`Listener`](crate::server::Listener) has TLS, Unix sockets,
+/// systemd's sockets and the PROXY protocol.
+///
 /// # Errors
 ///
 /// [`SelectError`]: there is no driver, or the system has run out of something.

@@ -94,7 +94,8 @@ impl StaticFilesBuilder {
     }
 
     /// Names of files and directories that are answered 404.8 wherever they stand in a path. Letter case does not matter. Default:
-    /// IIS's own, `web.config`, `bin`, `App_Data` and the other `App_` folders. Names that begin with a dot are hidden besides.
+    /// [`HIDDEN_SEGMENTS`], IIS's own: `web.config`, `bin`, `App_Data` and the other `App_` folders. A list given here takes the place of all
+    /// of it. Names that begin with a dot are hidden besides.
     ///
     /// IIS counterpart: `<hiddenSegments>`.
     pub fn hidden_segments<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
@@ -102,9 +103,14 @@ impl StaticFilesBuilder {
         self
     }
 
-    /// Extensions, without the dot, that are answered 404.7. Letter case does not matter. Default: what IIS's request filtering refuses,
-    /// scripts whose source nobody shall see, and private keys: `config`, `cs`, `mdb`, `php`, `aspx`, `shtml`, `pl`, `inc`, `pfx`. A list
-    /// given here takes the place of all of it.
+    /// Extensions, without the dot, that are answered 404.7. Letter case does not matter. Default: [`REFUSED_EXTENSIONS`], what IIS's request
+    /// filtering refuses, scripts whose source nobody shall see, and private keys: `config`, `cs`, `mdb`, `php`, `aspx`, `shtml`, `pl`, `inc`,
+    /// `pfx`. A list given here takes the place of all of it; to refuse more:
+    ///
+    /// ```
+    /// # use bivalve_static_files::{REFUSED_EXTENSIONS, StaticFiles};
+    /// let files = StaticFiles::builder("site").refused_extensions(REFUSED_EXTENSIONS.iter().copied().chain(["exe", "dll"]));
+    /// ```
     ///
     /// IIS counterpart: `<fileExtensions>`.
     pub fn refused_extensions<S: Into<String>>(mut self, extensions: impl IntoIterator<Item = S>) -> Self {
@@ -363,8 +369,8 @@ const SMALL_FILE: u32 = 16 * 1024;
 /// What is kept in memory at most.
 const MOST_SMALL: u32 = 1024 * 1024;
 
-/// IIS's `<hiddenSegments>`.
-const HIDDEN_SEGMENTS: &[&str] = &[
+/// What [`hidden_segments`](StaticFilesBuilder::hidden_segments) are unless set: IIS's `<hiddenSegments>`.
+pub const HIDDEN_SEGMENTS: &[&str] = &[
     "web.config",
     "bin",
     "App_code",
@@ -375,8 +381,9 @@ const HIDDEN_SEGMENTS: &[&str] = &[
     "App_Browsers",
 ];
 
-/// IIS's `<fileExtensions>`, and those that it maps to handlers of their own or that are commonly mapped so.
-const REFUSED_EXTENSIONS: &[&str] = &[
+/// What [`refused_extensions`](StaticFilesBuilder::refused_extensions) are unless set: IIS's `<fileExtensions>`, and those that it maps to
+/// handlers of their own or that are commonly mapped so.
+pub const REFUSED_EXTENSIONS: &[&str] = &[
     "asa",
     "asax",
     "ascx",

@@ -131,6 +131,6 @@ mod representation;
 mod store;
 
 pub use self::coding::Coding;
-pub use self::config::{SetupError, StaticFilesBuilder};
+pub use self::config::{HIDDEN_SEGMENTS, REFUSED_EXTENSIONS, SetupError, StaticFilesBuilder};
 pub use self::listing::MAX_LISTED;
 pub use self::module::StaticFiles;
