@@ -14,7 +14,7 @@ use crate::transport::Transport;
 /// A connection as its requests see it.
 pub(super) trait Carrier: Send + Sync {
     /// What came of it, where that is known at once.
-    fn start_send(&self, part: Outgoing<'_>) -> Option<Completion>;
+    fn start_send(&self, part: Outgoing<'_>) -> Option<CompletionStatus>;
     fn poll_send(&self, task: &mut Task<'_>) -> Poll<Completion>;
     fn start_read(&self);
     fn poll_read(&self, max: usize, task: &mut Task<'_>) -> Poll<Result<Bytes, CompletionStatus>>;
@@ -25,7 +25,7 @@ pub(super) trait Carrier: Send + Sync {
 pub(super) type Shared<T> = AtomicRefCell<Wire<T>>;
 
 impl<T: Transport> Carrier for Shared<T> {
-    fn start_send(&self, part: Outgoing<'_>) -> Option<Completion> {
+    fn start_send(&self, part: Outgoing<'_>) -> Option<CompletionStatus> {
         lock(self).start_send(part)
     }
 
@@ -56,14 +56,15 @@ pub(super) fn lock<T>(wire: &Shared<T>) -> AtomicRefMut<'_, Wire<T>> {
 #[derive(Default)]
 pub(super) struct ServerHost {
     carrier: Option<Arc<dyn Carrier>>,
-    /// What came of the last send, if that is known.
-    sent: Option<Completion>,
+    /// What came of the last send, if that is known, and its octets. Apart: they are read again at once.
+    sent: Option<CompletionStatus>,
+    octets: usize,
     max: usize,
 }
 
 impl ServerHost {
     pub(super) fn new(carrier: Arc<dyn Carrier>) -> Self {
-        Self { carrier: Some(carrier), sent: None, max: 0 }
+        Self { carrier: Some(carrier), ..Self::default() }
     }
 
     /// Puts a pooled context on a connection, or takes it off.
@@ -75,11 +76,15 @@ impl ServerHost {
 
 impl Host for ServerHost {
     fn start_send(&mut self, part: Outgoing<'_>) {
+        self.octets = usize::try_from(part.entity_len()).unwrap_or(usize::MAX);
         self.sent = self.carrier.as_ref().and_then(|carrier| carrier.start_send(part));
     }
 
     fn sent_at_once(&mut self) -> Option<Completion> {
-        self.sent
+        self.sent.map(|status| match status {
+            CompletionStatus::SUCCESS => Completion::success(self.octets),
+            status => Completion::failure(status),
+        })
     }
 
     fn poll_send(&mut self, task: &mut Task<'_>) -> Poll<Completion> {

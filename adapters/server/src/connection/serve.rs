@@ -13,7 +13,7 @@ use super::host::{Carrier, Shared, lock};
 use super::life::{Next, Protocol};
 use super::pool::{Serving, Stopping};
 use super::watchdog::{Watchdog, first_of};
-use super::wire::{self, After, BATCH, Finished, Head};
+use super::wire::{After, Head, Other};
 use crate::http1::heads::{Heads, Taken};
 use crate::http1::reject::Reject;
 use crate::limits::{DRAINED, LINGER, RESTLESS};
@@ -28,6 +28,8 @@ pub(super) struct Busy<'a, 's, 'n, T: Transport> {
     stopping: &'a mut Stopping<'s, 'n>,
     /// When the head that is coming began to come.
     head: Option<Instant>,
+    /// What has come of the next head, if that is known.
+    next: Option<Head>,
     /// Of the last request, for the next one, if that is here already.
     last: Option<Box<Context>>,
     heads: Box<Heads>,
@@ -60,6 +62,7 @@ impl<'a, 's, 'n, T: Transport> Busy<'a, 's, 'n, T> {
             watchdog,
             stopping,
             head: None,
+            next: None,
             last: None,
             heads: Box::default(),
             cut: true,
@@ -78,21 +81,12 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
     async fn until_none_comes(&mut self) -> Next {
         let carrier: Arc<dyn Carrier> = Arc::clone(self.wire) as Arc<dyn Carrier>;
         let mut in_a_row = 0_u32;
-        let mut next = None;
         loop {
-            let head = next.take().unwrap_or_else(|| lock(self.wire).next_head(&mut self.heads));
+            let head = self.next.take().unwrap_or_else(|| lock(self.wire).next_head(&mut self.heads));
             match head {
-                Ok(Some(wire::Next::Request)) => self.head = None,
-                Ok(Some(wire::Next::Upgrade(head))) if self.flushed().await => {
-                    return Next::Other(Protocol::Upgraded, head);
-                }
-                Ok(Some(wire::Next::Upgrade(_))) => return self.abort(),
-                Ok(Some(wire::Next::Http2(preface))) => return Next::Other(Protocol::Http2, preface),
-                Ok(None) => match self.more().await {
-                    Came::More(head) => {
-                        next = Some(head);
-                        continue;
-                    }
+                Head::Request => self.head = None,
+                Head::Partial => match self.more().await {
+                    Came::More => continue,
                     // Who still takes a response is not idle.
                     Came::Nothing if self.flushed().await => return Next::Idle,
                     Came::Nothing | Came::Stalled => return self.abort(),
@@ -102,14 +96,19 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
                         return self.close(true).await;
                     }
                 },
-                Err(reject) => {
-                    self.refuse(reject);
-                    return self.close(true).await;
-                }
-            };
-            let finished = self.request(&carrier).await;
-            next = finished.next;
-            match finished.after {
+                Head::Other(other) => match *other {
+                    Other::Upgrade(head) if self.flushed().await => {
+                        return Next::Other(Protocol::Upgraded, head);
+                    }
+                    Other::Upgrade(_) => return self.abort(),
+                    Other::Http2(preface) => return Next::Other(Protocol::Http2, preface),
+                    Other::Refused(reject) => {
+                        self.refuse(reject);
+                        return self.close(true).await;
+                    }
+                },
+            }
+            match self.request(&carrier).await {
                 After::Next => {}
                 After::Drain if self.drained().await => {}
                 After::Close | After::Drain => return self.close(true).await,
@@ -129,7 +128,7 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
                 .await;
                 tokio::task::yield_now().await;
             }
-            if finished.unsent > BATCH && !self.flushed().await {
+            if self.next.is_none() && lock(self.wire).is_full() && !self.flushed().await {
                 return self.abort();
             }
         }
@@ -142,9 +141,9 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
     }
 
     /// Runs one request through the pipeline.
-    async fn request(&mut self, carrier: &Arc<dyn Carrier>) -> Finished {
+    async fn request(&mut self, carrier: &Arc<dyn Carrier>) -> After {
         let refused = self.heads.refused();
-        let Some(cx) = self.context(carrier) else { return Finished::ABORTED };
+        let Some(cx) = self.context(carrier) else { return After::Abort };
         let mut run = match refused {
             None => Run::new(cx),
             Some(reject) => Run::refused(cx, &reject.into()),
@@ -180,9 +179,10 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
             })
             .await;
         }
-        let finished = lock(self.wire).finish(&mut self.heads);
+        let (after, next) = lock(self.wire).finish(&mut self.heads);
+        self.next = next;
         self.last = Some(run.into_context());
-        finished
+        after
     }
 
     /// One in which the request begins.
@@ -209,7 +209,7 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
     /// Waits for more of a request, and meanwhile sends what is finished.
     async fn more(&mut self) -> Came {
         self.let_go();
-        let Self { wire, serving, watchdog, stopping, head, heads, .. } = self;
+        let Self { wire, serving, watchdog, stopping, head, next, heads, .. } = self;
         let mut deadline = None;
         poll_fn(|task| {
             let mut wire = lock(wire);
@@ -217,7 +217,10 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
             let written = wire.written();
             wire.push_out(task);
             match wire.poll_more(task) {
-                Poll::Ready(true) => return Poll::Ready(Came::More(wire.next_head(heads))),
+                Poll::Ready(true) => {
+                    *next = Some(wire.next_head(heads));
+                    return Poll::Ready(Came::More);
+                }
                 Poll::Ready(false) => return Poll::Ready(Came::End),
                 Poll::Pending if !begun && serving.is_stopping(stopping, task) => {
                     return Poll::Ready(Came::End);
@@ -314,8 +317,7 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
 /// What came of waiting for a request.
 enum Came {
     End,
-    /// And what they make with those before them.
-    More(Head),
+    More,
     Nothing,
     /// The client does not take what is sent.
     Stalled,

@@ -54,19 +54,26 @@ pub(super) struct Wire<T> {
     fresh: bool,
 }
 
-/// What a head asks for.
+/// What has come of a head.
 #[derive(Debug)]
-pub(super) enum Next {
-    /// It is the one that is served now.
+pub(super) enum Head {
+    /// All of one: its request is the one that is served now.
     Request,
-    /// Another protocol; here is the head.
+    /// More of it is needed.
+    Partial,
+    /// Seldom, so that the others fit into a register or two.
+    Other(Box<Other>),
+}
+
+/// What begins no request here.
+#[derive(Debug)]
+pub(super) enum Other {
+    /// It asks for another protocol; here it is.
     Upgrade(Bytes),
     /// HTTP/2 from the first octet on; here are those that have been read.
     Http2(Bytes),
+    Refused(Reject),
 }
-
-/// What has come of a head: all of one, too little, or none that is sound.
-pub(super) type Head = Result<Option<Next>, Reject>;
 
 /// What becomes of the connection behind a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,20 +86,6 @@ pub(super) enum After {
     Drain,
     /// The next request.
     Next,
-}
-
-/// What a request leaves behind.
-#[derive(Debug)]
-pub(super) struct Finished {
-    pub(super) after: After,
-    /// Octets of finished responses that wait to be sent with the next ones.
-    pub(super) unsent: u64,
-    /// The next request is under way, if it is here already, or it is known that it is not; `None`: first they leave.
-    pub(super) next: Option<Head>,
-}
-
-impl Finished {
-    pub(super) const ABORTED: Self = Self { after: After::Abort, unsent: 0, next: None };
 }
 
 impl<T: Transport> Wire<T> {
@@ -118,31 +111,42 @@ impl<T: Transport> Wire<T> {
 
     /// The next request, if all of its head is here; it is then under way.
     /// One that asks for another protocol stays where it is: whoever speaks HTTP/1.1 up to the change reads it again.
+    #[inline]
     pub(super) fn next_head(&mut self, heads: &mut Heads) -> Head {
-        let limits = &self.serving.limits;
         if self.scanner.is_fresh()
-            && let Some((head, len)) = heads.again(self.input.octets(), limits)
+            && let Some((head, len)) = heads.again(self.input.octets(), &self.serving.limits)
         {
             self.input.skip(len);
             self.begin(head);
-            return Ok(Some(Next::Request));
+            return Head::Request;
         }
+        match self.read_head(heads) {
+            Ok(head) => head,
+            Err(reject) => Head::Other(Box::new(Other::Refused(reject))),
+        }
+    }
+
+    fn read_head(&mut self, heads: &mut Heads) -> Result<Head, Reject> {
+        let limits = &self.serving.limits;
         let Scan::Complete { start, end } = self.scanner.scan(self.input.octets(), limits)? else {
             self.input.gather();
-            return Ok(None);
+            return Ok(Head::Partial);
         };
         self.scanner = Scanner::default();
         self.input.skip(start);
         let octets = self.input.copy(end - start);
         if !T::ENCRYPTED && std::mem::take(&mut self.fresh) && start == 0 && octets[..] == *PREFACE {
-            return Ok(Some(Next::Http2(octets)));
+            return Ok(Head::Other(Box::new(Other::Http2(octets))));
         }
         let head = heads.read(octets, limits)?;
         if head.upgrade && head.length == BodyLength::Exact(0) {
-            return Ok(heads.take_octets().map(Next::Upgrade));
+            return Ok(match heads.take_octets() {
+                Some(octets) => Head::Other(Box::new(Other::Upgrade(octets))),
+                None => Head::Partial,
+            });
         }
         self.begin(head);
-        Ok(Some(Next::Request))
+        Ok(Head::Request)
     }
 
     fn begin(&mut self, head: &head::Head) {
@@ -162,6 +166,11 @@ impl<T: Transport> Wire<T> {
     /// No request has come for a while.
     pub(super) fn rest(&mut self) {
         self.transport.rest();
+    }
+
+    /// Whether the finished responses are to leave before the next request is served, though it may be here.
+    pub(super) fn is_full(&self) -> bool {
+        self.output.len() > BATCH
     }
 
     /// Whether a part of a head has come.
@@ -331,10 +340,10 @@ impl<T: Transport> Wire<T> {
     }
 
     /// A part of the response. What came of it, where nothing is waited for: the last one leaves with what comes next.
-    pub(super) fn start_send(&mut self, part: Outgoing<'_>) -> Option<Completion> {
+    pub(super) fn start_send(&mut self, part: Outgoing<'_>) -> Option<CompletionStatus> {
         self.encode(part);
         let settled = self.exchange.reset || (self.exchange.ended && (self.told || self.failed.is_none()));
-        settled.then(|| self.sent_part())
+        settled.then(|| self.sent_status())
     }
 
     fn encode(&mut self, mut part: Outgoing<'_>) {
@@ -359,7 +368,7 @@ impl<T: Transport> Wire<T> {
             // A handler that goes on may still read the rest of a long body.
             asked.persistent &= !end || self.exchange.body.is_short();
             asked.persistent &= !self.serving.has_stopped();
-            self.exchange.encoder = Some(Encoder::begin(&mut self.output, head, asked, octets, end));
+            Encoder::begin(&mut self.exchange.encoder, &mut self.output, head, asked, octets, end);
         }
         let Some(encoder) = &mut self.exchange.encoder else { return };
         // Until it is whole: a destructor of a chunk that panics in between leaves half of it.
@@ -390,10 +399,16 @@ impl<T: Transport> Wire<T> {
     }
 
     fn sent_part(&self) -> Completion {
+        match self.sent_status() {
+            CompletionStatus::SUCCESS => Completion::success(self.exchange.part),
+            status => Completion::failure(status),
+        }
+    }
+
+    fn sent_status(&self) -> CompletionStatus {
         match self.failed {
-            _ if self.exchange.reset => Completion::failure(CompletionStatus::CONNECTION_ABORTED),
-            Some(status) => Completion::failure(status),
-            None => Completion::success(self.exchange.part),
+            _ if self.exchange.reset => CompletionStatus::CONNECTION_ABORTED,
+            failed => failed.unwrap_or(CompletionStatus::SUCCESS),
         }
     }
 
@@ -401,8 +416,9 @@ impl<T: Transport> Wire<T> {
         self.exchange.reset = true;
     }
 
-    /// What follows, now that the pipeline is done with the request.
-    pub(super) fn finish(&mut self, heads: &mut Heads) -> Finished {
+    /// What follows, now that the pipeline is done with the request. Where that is the next one, and the finished responses need not
+    /// leave first, it is begun, or known not to be here.
+    pub(super) fn finish(&mut self, heads: &mut Heads) -> (After, Option<Head>) {
         self.transport.expect(0);
         let Exchange { encoder, body, ended, reset, .. } = &self.exchange;
         let after = match encoder {
@@ -417,9 +433,8 @@ impl<T: Transport> Wire<T> {
             }
             _ => After::Abort,
         };
-        let unsent = self.output.len();
-        let next = (after == After::Next && unsent <= BATCH).then(|| self.next_head(heads));
-        Finished { after, unsent, next }
+        let next = (after == After::Next && !self.is_full()).then(|| self.next_head(heads));
+        (after, next)
     }
 
     fn refuse(&mut self, reject: Reject) {
@@ -430,9 +445,9 @@ impl<T: Transport> Wire<T> {
         let mut asked = self.exchange.asked.unwrap_or(Asked::UNKNOWN);
         asked.persistent = false;
         let octets = text.len();
-        let mut encoder = Encoder::begin(&mut self.output, &head, asked, octets, true);
+        let encoder = &mut self.exchange.encoder;
+        let encoder = Encoder::begin(encoder, &mut self.output, &head, asked, octets, true);
         let _ = encoder.body(&mut self.output, &mut [text], octets);
-        self.exchange.encoder = Some(encoder);
         self.exchange.ended = true;
     }
 
@@ -474,7 +489,7 @@ fn note(error: &io::Error) {
 }
 
 /// Octets of finished responses that wait for the next request that is here already.
-pub(super) const BATCH: u64 = 64 * 1024;
+const BATCH: u64 = 64 * 1024;
 /// Octets that are sent at once: how much of them the client has taken is seen at their end only.
 const PIECE: u64 = 256 * 1024;
 /// The same, where a file is among them: so much of one is sent without a copy.

@@ -1,6 +1,6 @@
 //! The Date field: RFC 9110 section 6.6.1, formatted once a second.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::io::Write;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -10,23 +10,18 @@ pub(crate) const LINE: usize = 37;
 /// `date: Sun, 06 Nov 1994 08:49:37 GMT`, and the end of the line.
 pub(crate) type Line = [u8; LINE];
 
-/// The line of an instant that has just been.
-pub(crate) fn line(now: Instant) -> Line {
+/// Shows the line of an instant that has just been.
+pub(crate) fn with_line<R>(now: Instant, show: impl FnOnce(&Line) -> R) -> R {
     thread_local! {
-        static CACHED: Cell<Option<Cached>> = const { Cell::new(None) };
+        static CACHED: RefCell<Option<Cached>> = const { RefCell::new(None) };
     }
-    CACHED.with(|cached| match cached.get() {
-        Some(Cached { from, until, line }) if from <= now && now < until => line,
-        _ => {
-            let fresh = Cached::fresh();
-            cached.set(Some(fresh));
-            fresh.line
-        }
+    CACHED.with_borrow_mut(|cached| match cached {
+        Some(Cached { from, until, line }) if *from <= now && now < *until => show(line),
+        _ => show(&cached.insert(Cached::fresh()).line),
     })
 }
 
 /// A line, and the rest of its second. A clock that is set is seen in the next one.
-#[derive(Clone, Copy)]
 struct Cached {
     from: Instant,
     until: Instant,
@@ -61,7 +56,7 @@ mod tests {
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
             now.expect("it is later").as_secs()
         };
-        let (before, line, after) = (second(), super::line(Instant::now()), second());
+        let (before, line, after) = (second(), super::with_line(Instant::now(), |line| *line), second());
         assert!((before..=after).any(|second| super::format(second) == line), "{line:?}");
     }
 }

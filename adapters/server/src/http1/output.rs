@@ -29,9 +29,9 @@ impl Output {
         &mut self.text
     }
 
-    /// The line of now. Responses that leave together have the date of the first.
-    pub(crate) fn date(&mut self) -> date::Line {
-        date::line(*self.written.get_or_insert_with(Instant::now))
+    /// Shows the line of now. Responses that leave together have the date of the first.
+    pub(crate) fn with_date(&mut self, show: impl FnOnce(&date::Line)) {
+        date::with_line(*self.written.get_or_insert_with(Instant::now), show);
     }
 
     /// What is here does not leave yet: what is written from now on has another date.

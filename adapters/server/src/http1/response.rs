@@ -61,8 +61,15 @@ enum Framing {
 pub(crate) struct WrongLength;
 
 impl Encoder {
-    /// Writes the head. `first`: bytes of body that come with it; `end`: those are all.
-    pub(crate) fn begin(out: &mut Output, head: &ResponseHead, asked: Asked, first: u64, end: bool) -> Self {
+    /// Writes the head, and puts the encoder in its place. `first`: bytes of body that come with it; `end`: those are all.
+    pub(crate) fn begin<'e>(
+        place: &'e mut Option<Self>,
+        out: &mut Output,
+        head: &ResponseHead,
+        asked: Asked,
+        first: u64,
+        end: bool,
+    ) -> &'e mut Self {
         let ResponseHead { status, headers, .. } = head;
         let status = *status;
         let mut lines = Lines::default();
@@ -110,11 +117,11 @@ impl Encoder {
             (false, false) => {}
         }
         if !dated {
-            lines.push(&out.date());
+            out.with_date(|line| lines.push(line));
         }
         lines.push(b"\r\n");
         out.text().extend_from_slice(lines.octets());
-        Self { framing, takes_trailers: asked.takes_trailers, close }
+        place.insert(Self { framing, takes_trailers: asked.takes_trailers, close })
     }
 
     /// Writes a part of the body, so many octets in all. What it does not take is copied.
@@ -304,7 +311,8 @@ mod tests {
         let mut out = Output::default();
         let chunks = |part: &&'static str| vec![EntityChunk::from(*part)];
         let (first, more) = parts.split_first().map_or(("", parts), |(first, more)| (*first, more));
-        let mut encoder = Encoder::begin(&mut out, head, asked, first.len() as u64, more.is_empty());
+        let mut place = None;
+        let encoder = Encoder::begin(&mut place, &mut out, head, asked, first.len() as u64, more.is_empty());
         encoder.body(&mut out, &mut chunks(&first), first.len() as u64)?;
         for part in more {
             encoder.body(&mut out, &mut chunks(part), part.len() as u64)?;
@@ -376,7 +384,7 @@ mod tests {
         none.headers.insert("upgrade", HeaderValue::from_static("h2c"));
         let closing = Asked { persistent: false, ..ASKED };
         let mut out = Output::default();
-        let _ = Encoder::begin(&mut out, &none, closing, u64::MAX, true);
+        Encoder::begin(&mut None, &mut out, &none, closing, u64::MAX, true);
         let text = out.take_text();
         assert!(
             text.contains("content-length: 18446744073709551615\r\nconnection: close, upgrade\r\ndate: ")
