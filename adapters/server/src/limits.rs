@@ -183,6 +183,12 @@ pub(crate) const OWED: Duration = Duration::from_secs(2);
 /// After so long without a request, a connection lets go of what it does not need.
 pub(crate) const RESTLESS: Duration = Duration::from_secs(2);
 
+/// Connections of a thread that keep what a request needs for so long; others let go of it at once.
+pub(crate) const WARM: usize = 1024;
+
+/// Between two looks for connections that have been idle for too long.
+pub(crate) const IDLE_LOOK: Duration = Duration::from_secs(1);
+
 /// HTTP/2: octets of bodies that a client may send before anybody reads them, of a connection and of each stream.
 pub(crate) const HTTP2_WINDOW: u32 = 1024 * 1024;
 

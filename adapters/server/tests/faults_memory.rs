@@ -19,6 +19,9 @@ const CONNECTIONS: usize = 10_000;
 const HEAD: usize = 8 * 1024;
 const BODY: usize = 12 * 1024;
 
+/// What one may cost that has had an answer and asks no more, in a build without optimisation.
+const IDLE: usize = 2 * 1024;
+
 /// A thread has 64 large buffers that wait for clients, of 256 KiB, and as many that somebody reads: a share of them.
 const LARGE: usize = 2 * 64 * 256 * 1024 / CONNECTIONS;
 
@@ -127,4 +130,37 @@ fn ten_thousand_large_bodies_that_stop_in_the_middle_cost_as_little() {
     begins.resize(begins.len() + came, b'x');
     let answer = format!("{} octets", came + rest);
     bounded(&begins, &vec![b'x'; rest], &answer, BODY + LARGE + ITEMS);
+}
+
+#[test]
+fn ten_thousand_idle_connections_cost_next_to_nothing_and_are_served_on() {
+    for driver in DRIVERS {
+        let process = Process::start(driver, CONNECTIONS + 1000);
+        (0..100).for_each(|_| is_served(&process));
+        let before = process.memory();
+        let mut idle: Vec<TcpStream> = (0..CONNECTIONS)
+            .map(|_| {
+                let mut stream = connect(process.address);
+                answered(&mut stream);
+                stream
+            })
+            .collect();
+        let each = settled(&process).saturating_sub(before) / CONNECTIONS;
+        println!("{driver}: {each} bytes for each");
+        assert!(each < IDLE, "{driver}: {each} bytes for each");
+        // All that sleep, and all that were warm, twice.
+        for _ in 0..2 {
+            idle.iter_mut().for_each(answered);
+        }
+    }
+}
+
+fn answered(stream: &mut TcpStream) {
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").expect("it is read");
+    let (mut answer, mut part) = (Vec::new(), [0; 256]);
+    while !answer.ends_with(b"0 octets") {
+        let read = stream.read(&mut part).expect("an answer");
+        assert_ne!(read, 0, "it has hung up");
+        answer.extend_from_slice(&part[..read]);
+    }
 }

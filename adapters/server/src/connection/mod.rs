@@ -5,6 +5,7 @@ mod exchange;
 mod host;
 mod http2;
 mod hyper;
+mod idle;
 mod input;
 mod life;
 mod pace;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::http2::is_served as check_http2;
+pub(crate) use self::idle::{Asleep, Stay};
 pub(crate) use self::life::serve;
 pub(crate) use self::pace::Pace;
 pub(crate) use self::pool::{Serving, Stopping};

@@ -19,6 +19,7 @@ use super::host::{Carrier, ServerHost};
 use super::refusals::RefusalCounter;
 use crate::Limits;
 use crate::http1::heads::Taken;
+use crate::limits::WARM;
 
 /// The pipeline, contexts of requests that are over, and bounds.
 pub(crate) struct Serving {
@@ -34,6 +35,7 @@ pub(crate) struct Serving {
     was_cut: AtomicBool,
     cut: Notify,
     requests: AtomicUsize,
+    warm: AtomicUsize,
     pub(crate) refusals: Arc<RefusalCounter>,
     service: PipelineService,
 }
@@ -60,6 +62,15 @@ impl<S: Deref<Target = Serving>> Drop for Underway<S> {
     }
 }
 
+/// The right to keep what a request needs while none is here, until this is dropped.
+pub(super) struct Warm<'a>(&'a AtomicUsize);
+
+impl Drop for Warm<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Serving {
     pub(crate) fn new(pipeline: Arc<Pipeline>, limits: Limits, timeouts: Timeouts) -> Self {
         Self {
@@ -75,6 +86,7 @@ impl Serving {
             was_cut: AtomicBool::new(false),
             cut: Notify::new(),
             requests: AtomicUsize::new(0),
+            warm: AtomicUsize::new(0),
             refusals: Arc::default(),
         }
     }
@@ -139,6 +151,13 @@ impl Serving {
     pub(super) fn begin_shared(self: &Arc<Self>) -> Underway<Arc<Self>> {
         self.requests.fetch_add(1, Ordering::Relaxed);
         Underway { serving: Arc::clone(self) }
+    }
+
+    /// A place among the connections that keep what a request needs for the next one. `None`: there are as many as may be.
+    pub(super) fn keep_warm(&self) -> Option<Warm<'_>> {
+        // Counted first: two that come at once never take one place.
+        let warm = Warm(&self.warm);
+        (self.warm.fetch_add(1, Ordering::Relaxed) < WARM).then_some(warm)
     }
 
     pub(super) fn has_stopped(&self) -> bool {

@@ -12,12 +12,14 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::http2;
+use super::idle::Stay;
 use super::pool::{Serving, Stopping};
 use crate::tls::{self, Tls};
 use crate::transport::{Prefixed, Socket, Streamed};
 
-/// Serves a client that encrypts, until one side closes.
-pub(crate) async fn serve(
+/// Serves a client that encrypts, once it has shaken hands.
+pub(crate) async fn serve<S: Stay>(
+    stay: S,
     socket: Socket,
     tls: Tls,
     connection: ConnectionBuilder,
@@ -36,7 +38,8 @@ pub(crate) async fn serve(
         let (stream, _) = Prefixed::new(Bytes::new(), Box::new(stream), serving.timeouts);
         return Box::pin(serving.until_cut(http2::serve(stream, connection, &serving))).await;
     }
-    super::serve(Streamed::new(stream, leases), connection, serving).await;
+    // In a task of its own, which has no room for a handshake.
+    super::serve(Streamed::new(stream, leases), connection, serving, stay);
 }
 
 /// `None`: it has failed, came to no end in time, or the server stops.

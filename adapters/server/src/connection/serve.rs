@@ -11,7 +11,7 @@ use http::StatusCode;
 
 use super::host::{Carrier, Shared, lock};
 use super::life::{Next, Protocol};
-use super::pool::{Serving, Stopping};
+use super::pool::{Serving, Stopping, Warm};
 use super::watchdog::{Watchdog, first_of};
 use super::wire::{After, Head, Other};
 use crate::http1::heads::{Heads, Taken};
@@ -33,6 +33,8 @@ pub(super) struct Busy<'a, 's, 'n, T: Transport> {
     /// Of the last request, for the next one, if that is here already.
     last: Option<Box<Context>>,
     heads: Box<Heads>,
+    /// Taken when a request is waited for the first time.
+    warm: Option<Warm<'a>>,
     /// Dropped in the middle, unless it says otherwise: by a panic, or because the server's time is over.
     cut: bool,
 }
@@ -65,6 +67,7 @@ impl<'a, 's, 'n, T: Transport> Busy<'a, 's, 'n, T> {
             next: None,
             last: None,
             heads: Box::default(),
+            warm: None,
             cut: true,
         }
     }
@@ -209,7 +212,7 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
     /// Waits for more of a request, and meanwhile sends what is finished.
     async fn more(&mut self) -> Came {
         self.let_go();
-        let Self { wire, serving, watchdog, stopping, head, next, heads, .. } = self;
+        let Self { wire, serving, watchdog, stopping, head, next, heads, warm, .. } = self;
         let mut deadline = None;
         poll_fn(|task| {
             let mut wire = lock(wire);
@@ -226,6 +229,12 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
                     return Poll::Ready(Came::End);
                 }
                 Poll::Pending => {}
+            }
+            if !begun && warm.is_none() {
+                *warm = serving.keep_warm();
+                if warm.is_none() {
+                    return Poll::Ready(Came::Nothing);
+                }
             }
             let deadline = *deadline.get_or_insert_with(|| match begun {
                 // Not from the last octet: who sends one now and then gets no more time than others.

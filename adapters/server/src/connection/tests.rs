@@ -10,10 +10,10 @@ use bivalve_core::{CompletionStatus, Connection, Context, EntityChunk, Flow, Pip
 use bytes::BytesMut;
 use tokio::time::Interval;
 
-use super::wire::Wire;
 use super::{Serving, Timeouts, serve};
 use crate::Limits;
-use crate::transport::{BoxStream, Driven, Piece, Transport};
+use crate::server::OpenConnections;
+use crate::transport::{BoxStream, Piece, Transport};
 
 /// Asks, so many times and at every tick, and takes no answer.
 struct Taker {
@@ -25,6 +25,16 @@ struct Taker {
 impl Transport for Taker {
     const EAGER: bool = true;
     const ENCRYPTED: bool = false;
+
+    type Folded = Self;
+
+    fn fold(self) -> Self {
+        self
+    }
+
+    fn unfold(folded: Self) -> Self {
+        folded
+    }
 
     fn poll_receive(&mut self, task: &mut Task<'_>) -> Poll<Option<io::Result<Piece>>> {
         if self.asks == 0 || self.ticks.poll_tick(task).is_pending() {
@@ -74,8 +84,10 @@ async fn is_let_go(asks: u32) -> bool {
     let ticks = tokio::time::interval(Duration::from_millis(100));
     let taker = Taker { leases: LeasePool::new(4096, 4), asks, ticks };
     let connection = Arc::new(Connection::builder().build());
+    let open = OpenConnections::new(timeouts.idle);
+    serve(taker, connection, serving, open.enter(()));
     tokio::select! {
-        () = serve(taker, connection, serving) => true,
+        () = open.all_ended() => true,
         () = tokio::time::sleep(Duration::from_secs(20)) => false,
     }
 }
@@ -88,16 +100,4 @@ async fn a_client_that_takes_no_answer_is_let_go_although_it_asks_on() {
 #[tokio::test]
 async fn a_client_that_takes_no_answer_does_not_count_as_idle() {
     assert!(is_let_go(1).await);
-}
-
-/// Bytes of the future, and of the connection that it shares with a request.
-#[tokio::test]
-async fn what_an_idle_connection_keeps_is_small() {
-    let pipeline = Pipeline::builder().build().expect("it builds");
-    let serving = Arc::new(Serving::new(pipeline, Limits::default(), Timeouts::default()));
-    let ticks = tokio::time::interval(Duration::from_secs(3600));
-    let taker = Taker { leases: LeasePool::new(4096, 4), asks: 0, ticks };
-    let future = serve(taker, Arc::new(Connection::builder().build()), serving);
-    let sizes = (size_of_val(&future), size_of::<Wire<Driven>>());
-    assert!(sizes.0 <= 640 && sizes.1 <= 640, "{sizes:?}");
 }

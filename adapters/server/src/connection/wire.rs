@@ -4,20 +4,22 @@
 //! [host](super::host) of the request, while it reads or sends. Both run in that one task and neither keeps it across a
 //! call of the other, so a cell that only checks this is enough: it costs half of what a lock does.
 
+mod leaving;
 mod reading;
 
 use std::io;
 use std::sync::Arc;
-use std::task::{Context as Task, Poll, Waker, ready};
+use std::task::{Context as Task, Poll, ready};
 use std::time::Instant;
 
 use bivalve_core::{Completion, CompletionStatus, EntityChunk, Outgoing, ResponseHead};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{self, HeaderMap};
 use http::{HeaderValue, StatusCode};
 
 use super::body::Body;
 use super::exchange::Exchange;
+use super::idle::Came;
 use super::input::Input;
 use super::pace::Pace;
 use super::pool::Serving;
@@ -89,7 +91,8 @@ pub(super) enum After {
 }
 
 impl<T: Transport> Wire<T> {
-    pub(super) fn new(transport: T, serving: Arc<Serving>) -> Self {
+    /// `fresh`: no request has come yet.
+    pub(super) fn new(transport: T, serving: Arc<Serving>, fresh: bool) -> Self {
         Self {
             transport,
             serving,
@@ -103,7 +106,7 @@ impl<T: Transport> Wire<T> {
             received: Pace::default(),
             sent: Pace::default(),
             exchange: Exchange::default(),
-            fresh: true,
+            fresh,
         }
     }
 
@@ -163,11 +166,6 @@ impl<T: Transport> Wire<T> {
         }
     }
 
-    /// No request has come for a while.
-    pub(super) fn rest(&mut self) {
-        self.transport.rest();
-    }
-
     /// Whether the finished responses are to leave before the next request is served, though it may be here.
     pub(super) fn is_full(&self) -> bool {
         self.output.len() > BATCH
@@ -188,21 +186,27 @@ impl<T: Transport> Wire<T> {
         if self.ended {
             return Poll::Ready(false);
         }
-        match ready!(self.transport.poll_receive(task)) {
+        let came = ready!(self.transport.poll_receive(task));
+        Poll::Ready(self.came(came))
+    }
+
+    /// Takes what has come. `false`: there is no more.
+    pub(super) fn came(&mut self, came: Came) -> bool {
+        match came {
             Some(Ok(piece)) => {
                 self.received.moved(piece.len() as u64, self.serving.timeouts.octets_per_second);
                 self.input.push(piece);
-                Poll::Ready(true)
+                true
             }
             Some(Err(error)) => {
                 note(&error);
                 self.ended = true;
                 self.failed.get_or_insert(CompletionStatus::CONNECTION_ABORTED);
-                Poll::Ready(false)
+                false
             }
             None => {
                 self.ended = true;
-                Poll::Ready(false)
+                false
             }
         }
     }
@@ -221,14 +225,6 @@ impl<T: Transport> Wire<T> {
                 // Nothing waits for its end, and nobody needs to be woken by it.
                 return;
             }
-        }
-    }
-
-    /// The connection ends here, and nothing is missing: where that is said in so many words (TLS's `close_notify`), it is,
-    /// as far as it leaves without waiting.
-    pub(super) fn farewell(&mut self) {
-        if !T::EAGER && self.sending.is_none() && !self.has_failed() {
-            let _ = self.transport.poll_shutdown(&mut Task::from_waker(Waker::noop()));
         }
     }
 
@@ -278,19 +274,6 @@ impl<T: Transport> Wire<T> {
     pub(super) fn reset_transport(&mut self) {
         self.output.clear();
         self.transport.reset();
-    }
-
-    /// Sends what is left, and stops receiving: the transport is then free for another protocol. Adds what has come.
-    pub(super) fn poll_quiet(&mut self, rest: &mut BytesMut, task: &mut Task<'_>) -> Poll<()> {
-        ready!(self.poll_flush(task));
-        let octets = self.input.octets().len();
-        rest.extend_from_slice(self.input.octets());
-        self.input.skip(octets);
-        self.transport.poll_quiet(rest, task)
-    }
-
-    pub(super) fn into_transport(self) -> T {
-        self.transport
     }
 
     // While a request is served.

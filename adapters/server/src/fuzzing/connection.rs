@@ -1,13 +1,12 @@
 //! A whole connection: what is served does not depend on how the octets come, and is what a simpler reader finds in them.
 
 use std::cell::RefCell;
-use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
 use bivalve_core::{Connection, Context, Flow, Handler, Outcome, Pipeline, Result};
 
-use super::memory::{self, Client, Memory};
+use super::memory::{Client, House, Memory};
 use super::reference::{self, Seen};
 use crate::Limits;
 use crate::connection::{Serving, Timeouts, serve};
@@ -85,11 +84,13 @@ fn run(ways: &Ways, octets: &[u8], limits: &Limits) -> Served {
         let pipeline = Arc::clone(&kept.pipeline);
         let serving = Arc::new(Serving::new(pipeline, limits.clone(), Timeouts::default()));
         let peer = Arc::new(Connection::builder().build());
+        let house = House::default();
         if ways.eager {
-            memory::run(pin!(serve(Memory::<true>::new(&client), peer, serving)), &client, turns);
+            serve(Memory::<true>::new(&client), peer, serving, house.enter());
         } else {
-            memory::run(pin!(serve(Memory::<false>::new(&client), peer, serving)), &client, turns);
+            serve(Memory::<false>::new(&client), peer, serving, house.enter());
         }
+        house.run(&client, turns);
     });
     let (sent, reset, handed) = client.outcome();
     Served { seen: SEEN.take(), sent, reset, handed }

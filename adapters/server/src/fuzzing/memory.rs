@@ -4,14 +4,15 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context as Task, Poll, Wake, Waker};
+use std::time::Instant;
 
 use bivalve_core::driver::LeasePool;
 use bivalve_core::{CompletionStatus, EntityChunk};
 use bytes::BytesMut;
 
+use crate::connection::{Asleep, Stay};
 use crate::transport::{BoxStream, Piece, Transport};
 
 /// The client's side.
@@ -90,6 +91,16 @@ impl<const EAGER: bool> Transport for Memory<EAGER> {
     const EAGER: bool = EAGER;
     const ENCRYPTED: bool = false;
 
+    type Folded = Self;
+
+    fn fold(self) -> Self {
+        self
+    }
+
+    fn unfold(folded: Self) -> Self {
+        folded
+    }
+
     fn poll_receive(&mut self, task: &mut Task<'_>) -> Poll<Option<io::Result<Piece>>> {
         let mut state = self.client.lock();
         if state.here > 0
@@ -146,28 +157,79 @@ impl<const EAGER: bool> Transport for Memory<EAGER> {
     }
 }
 
-/// Runs to the end. Each time nothing happens any more, the client does the next thing: sends, takes, and at last finishes its
-/// side; who is not ready by then waits for what never comes, and who is woken far more often than that spins.
-pub(super) fn run(mut future: Pin<&mut dyn Future<Output = ()>>, client: &Client, turns: usize) {
-    let woken = Arc::new(Woken(AtomicBool::new(true)));
-    let waker = Waker::from(Arc::clone(&woken));
-    let mut task = Task::from_waker(&waker);
-    for _ in 0..turns {
-        if woken.0.swap(false, Ordering::Relaxed) {
-            if future.as_mut().poll(&mut task).is_ready() {
-                return;
-            }
-        } else {
-            assert!(client.go_on(), "it waits for what never comes");
-        }
-    }
-    unreachable!("it spins");
+/// Where a connection lives: its task, while it has one.
+#[derive(Clone, Default)]
+pub(super) struct House(Arc<Mutex<Rooms>>);
+
+#[derive(Default)]
+struct Rooms {
+    task: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    woken: bool,
+    ended: bool,
 }
 
-struct Woken(AtomicBool);
+impl House {
+    pub(super) fn enter(&self) -> Lodger {
+        Lodger(self.clone())
+    }
+
+    /// Runs to the end. Each time nothing happens any more, the client does the next thing: sends, takes, and at last finishes
+    /// its side; who is not ready by then waits for what never comes, and who is woken far more often than that spins.
+    pub(super) fn run(&self, client: &Client, turns: usize) {
+        let waker = Waker::from(Arc::new(Woken(self.clone())));
+        let mut task = Task::from_waker(&waker);
+        for _ in 0..turns {
+            let mut rooms = self.lock();
+            if rooms.ended {
+                return;
+            }
+            let woken = std::mem::take(&mut rooms.woken);
+            let running = if woken { rooms.task.take() } else { None };
+            drop(rooms);
+            let Some(mut running) = running else {
+                assert!(client.go_on(), "it waits for what never comes");
+                continue;
+            };
+            if running.as_mut().poll(&mut task).is_pending() {
+                self.lock().task = Some(running);
+            }
+        }
+        unreachable!("it spins");
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Rooms> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Who lives there, until this is dropped.
+pub(super) struct Lodger(House);
+
+impl Stay for Lodger {
+    fn run<F>(self, serve: impl FnOnce(Self) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let house = self.0.clone();
+        let task = Box::pin(serve(self));
+        let mut rooms = house.lock();
+        rooms.woken = true;
+        rooms.task = Some(task);
+    }
+
+    fn rest(&self, _asleep: Arc<dyn Asleep>, _deadline: Instant) {}
+}
+
+impl Drop for Lodger {
+    fn drop(&mut self) {
+        self.0.lock().ended = true;
+    }
+}
+
+struct Woken(House);
 
 impl Wake for Woken {
     fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.lock().woken = true;
     }
 }

@@ -43,6 +43,8 @@ fn limits() -> Vec<(&'static str, String)> {
         ("LINGER", time(LINGER)),
         ("OWED", time(OWED)),
         ("RESTLESS", time(RESTLESS)),
+        ("WARM", grouped(WARM as u64)),
+        ("IDLE_LOOK", time(IDLE_LOOK)),
         ("Limits::http2_streams", grouped(http2_streams.into())),
         ("Limits::http2_resets", grouped(http2_resets as u64)),
         ("Limits::http2_pending_resets", grouped(http2_pending_resets as u64)),

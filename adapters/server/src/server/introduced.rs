@@ -9,6 +9,7 @@ use bivalve_core::driver::LeasePool;
 use bivalve_core::{ConnectionBuilder, Driver};
 
 use super::admission::Admission;
+use super::open::Entered;
 use super::worker::not_taken;
 use crate::Tls;
 use crate::connection::{Serving, Stopping, serve, serve_encrypted};
@@ -20,11 +21,11 @@ pub(super) struct Introduced {
     pub(super) socket: Socket,
     pub(super) tls: Option<Tls>,
     pub(super) connection: ConnectionBuilder,
-    pub(super) admission: Admission,
+    pub(super) stay: Entered<Admission>,
 }
 
 impl Introduced {
-    /// Serves it to its end.
+    /// Serves it as what it is, once that is known.
     pub(super) async fn serve(
         mut self,
         driver: Arc<dyn Driver>,
@@ -32,25 +33,23 @@ impl Introduced {
         serving: Arc<Serving>,
     ) {
         let Some(said) = Box::pin(heard(&mut self.socket, &serving)).await else { return };
-        let Self { socket, tls, mut connection, mut admission } = self;
+        // First, and so dropped last.
+        let Self { mut stay, socket, tls, mut connection } = self;
         if let Some(said) = said {
             let address = said.client.ip();
-            if !admission.belongs_to(address) {
+            if !stay.held.belongs_to(address) {
                 tracing::debug!(target: "bivalve::server", %address, "too many connections of one address");
                 return;
             }
             connection = connection.remote_addr(said.client).local_addr(said.server);
         }
         match tls {
-            Some(tls) => Box::pin(serve_encrypted(socket, tls, connection, leases, serving)).await,
+            Some(tls) => Box::pin(serve_encrypted(stay, socket, tls, connection, leases, serving)).await,
             None => match socket.into_resource().and_then(|stream| Driven::new(&driver, stream)) {
-                Ok(transport) => {
-                    Box::pin(serve(transport, Arc::new(connection.build()), serving)).await;
-                }
+                Ok(transport) => serve(transport, Arc::new(connection.build()), serving, stay),
                 Err(error) => not_taken(&error),
             },
         }
-        drop(admission);
     }
 }
 

@@ -14,5 +14,7 @@ mod worker;
 
 pub use self::config::Server;
 pub use self::listener::Listener;
+#[cfg(test)]
+pub(crate) use self::open::{Entered, OpenConnections};
 pub use self::running::{Running, StartError, Stopped};
 pub use self::worker::WorkerRuntime;

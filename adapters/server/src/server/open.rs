@@ -1,27 +1,36 @@
-//! The connections that a thread serves: a task for each, and no more beside it than it takes to end it.
+//! The connections that a thread serves: a task for each on which requests come, nothing but a place for each that is idle, and
+//! no more beside it than it takes to end it.
 
 use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context as Task, Poll};
+use std::time::{Duration, Instant};
 
 use pin_project_lite::pin_project;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use crate::connection::{Asleep, Stay};
+use crate::limits::IDLE_LOOK;
+
 /// The connections that a thread serves. They end with this.
-#[derive(Default)]
-pub(super) struct OpenConnections {
+pub(crate) struct OpenConnections {
     shared: Arc<Shared>,
 }
 
-#[derive(Default)]
 struct Shared {
     table: Mutex<Table>,
     /// The last one has ended.
     none_left: Notify,
+    /// Where tasks run.
+    runtime: Handle,
+    /// Deadlines of idle ones are looked at so often, and are counted in this from the beginning on.
+    look: Duration,
+    begin: Instant,
 }
 
 /// Smaller than a `JoinSet`, which has an allocation of its own for each task: there are many, and they do little.
@@ -31,6 +40,9 @@ struct Table {
     /// The place that was left last; its successor is in the place.
     free: Option<u32>,
     open: usize,
+    idle: usize,
+    /// Somebody looks at the deadlines.
+    is_watched: bool,
 }
 
 enum Place {
@@ -40,49 +52,65 @@ enum Place {
     /// The task is being made.
     Taken,
     Running(AbortHandle),
+    /// No task; to be woken at this look.
+    Idle {
+        asleep: Arc<dyn Asleep>,
+        due: u32,
+    },
 }
 
 impl OpenConnections {
-    /// Serves one, in a task of its own. `held` is dropped when that has ended.
-    pub(super) fn begin(&self, served: impl Future<Output = ()> + Send + 'static, held: impl Send + 'static) {
-        let index = self.shared.lock().take();
-        let open = Open { index, shared: Arc::clone(&self.shared) };
-        let task = tokio::spawn(Served { served, held, open }).abort_handle();
-        // It may have ended: then its place is free, or another's.
-        let mut table = self.shared.lock();
-        if let Some(place @ Place::Taken) = table.places.get_mut(index as usize) {
-            *place = Place::Running(task);
-        }
+    /// None yet. `idle_timeout`: how long one may be idle, as each says for itself.
+    pub(crate) fn new(idle_timeout: Duration) -> Self {
+        let look = (idle_timeout / 8).clamp(SHORTEST_LOOK, IDLE_LOOK);
+        let (table, none_left) = (Mutex::default(), Notify::new());
+        let shared = Shared { table, none_left, runtime: Handle::current(), look, begin: Instant::now() };
+        Self { shared: Arc::new(shared) }
     }
 
-    pub(super) fn len(&self) -> usize {
+    /// A place for one, kept until what is returned is dropped. `held` is dropped before that.
+    pub(crate) fn enter<H: Send + 'static>(&self, held: H) -> Entered<H> {
+        let index = self.shared.lock().take();
+        Entered { held, open: Open { index, shared: Arc::clone(&self.shared) } }
+    }
+
+    pub(crate) fn len(&self) -> usize {
         self.shared.lock().open
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Waits until the last one has ended.
-    pub(super) async fn all_ended(&self) {
+    pub(crate) async fn all_ended(&self) {
         while !self.is_empty() {
             self.shared.none_left.notified().await;
         }
     }
 
+    /// Wakes those that are idle: there is something that they have to see.
+    pub(crate) async fn wake_idle(&self) {
+        self.shared.wake(|_| true).await;
+    }
+
     /// Ends those that are left.
-    pub(super) async fn shut_down(&self) {
+    pub(crate) async fn shut_down(&self) {
         self.abort();
         self.all_ended().await;
     }
 
     fn abort(&self) {
-        let running = |place: &Place| match place {
-            Place::Running(task) => Some(task.clone()),
-            Place::Free { .. } | Place::Taken => None,
-        };
-        let tasks: Vec<AbortHandle> = self.shared.lock().places.iter().filter_map(running).collect();
-        tasks.iter().for_each(AbortHandle::abort);
+        let (mut running, mut idle) = (Vec::new(), Vec::new());
+        for place in &self.shared.lock().places {
+            match place {
+                Place::Running(task) => running.push(task.clone()),
+                Place::Idle { asleep, .. } => idle.push(Arc::clone(asleep)),
+                Place::Free { .. } | Place::Taken => {}
+            }
+        }
+        running.iter().for_each(AbortHandle::abort);
+        idle.iter().for_each(|asleep| asleep.end());
     }
 }
 
@@ -95,6 +123,86 @@ impl Drop for OpenConnections {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs a task for the connection at this place.
+    fn run(&self, index: u32, served: impl Future<Output = ()> + Send + 'static) {
+        // What was there is dropped without the lock.
+        let before = self.lock().put(index, Place::Taken);
+        let task = self.runtime.spawn(Served { served }).abort_handle();
+        let mut table = self.lock();
+        // It may have ended: then its place is free, or another's.
+        if let Some(place @ Place::Taken) = table.places.get_mut(index as usize) {
+            *place = Place::Running(task);
+        }
+        drop(table);
+        drop(before);
+    }
+
+    /// The connection at this place has no task until it is woken.
+    fn rest(self: &Arc<Self>, index: u32, asleep: Arc<dyn Asleep>, deadline: Instant) {
+        let due = self.looks_until(deadline).wrapping_add(1);
+        let mut table = self.lock();
+        let before = table.put(index, Place::Idle { asleep, due });
+        let is_watched = std::mem::replace(&mut table.is_watched, true);
+        drop(table);
+        drop(before);
+        if !is_watched {
+            self.runtime.spawn(watch(Arc::downgrade(self), self.look));
+        }
+    }
+
+    /// From the beginning on; starts again at 0 some day.
+    #[allow(clippy::cast_possible_truncation, reason = "the difference of two is what counts")]
+    fn looks_until(&self, instant: Instant) -> u32 {
+        (instant.saturating_duration_since(self.begin).as_nanos() / self.look.as_nanos().max(1)) as u32
+    }
+
+    /// Wakes those whose time has come. `false`: none is idle any more, and nobody looks until one is.
+    async fn look(&self) -> bool {
+        let now = self.looks_until(Instant::now());
+        self.wake(|due| now.wrapping_sub(due) <= u32::MAX / 2).await;
+        let mut table = self.lock();
+        table.is_watched = table.idle > 0;
+        table.is_watched
+    }
+
+    /// Wakes idle ones, a few at a time: each takes memory until it is idle again, or has ended.
+    async fn wake(&self, is_due: impl Fn(u32) -> bool) {
+        let mut next = 0;
+        loop {
+            let mut woken = Vec::new();
+            {
+                let table = self.lock();
+                for place in table.places.iter().skip(next) {
+                    next += 1;
+                    if let Place::Idle { asleep, due } = place
+                        && is_due(*due)
+                    {
+                        woken.push(Arc::clone(asleep));
+                    }
+                    if woken.len() == WOKEN_AT_ONCE {
+                        break;
+                    }
+                }
+            }
+            if woken.is_empty() {
+                return;
+            }
+            woken.into_iter().for_each(Asleep::wake);
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Looks at the deadlines of those that are idle, for as long as any is.
+async fn watch(shared: Weak<Shared>, look: Duration) {
+    loop {
+        tokio::time::sleep(look).await;
+        match shared.upgrade() {
+            Some(shared) if shared.look().await => {}
+            _ => return,
+        }
     }
 }
 
@@ -117,8 +225,49 @@ impl Table {
 
     fn leave(&mut self, index: u32) -> Option<Place> {
         self.open -= 1;
-        let place = self.places.get_mut(index as usize)?;
-        Some(std::mem::replace(place, Place::Free { next: self.free.replace(index) }))
+        let before = self.put(index, Place::Free { next: self.free })?;
+        self.free = Some(index);
+        Some(before)
+    }
+
+    /// What was there.
+    fn put(&mut self, index: u32, place: Place) -> Option<Place> {
+        let idle = |place: &Place| usize::from(matches!(place, Place::Idle { .. }));
+        self.idle += idle(&place);
+        let before = std::mem::replace(self.places.get_mut(index as usize)?, place);
+        self.idle -= idle(&before);
+        Some(before)
+    }
+}
+
+/// The place of a connection.
+pub(crate) struct Entered<H> {
+    // In this order: whoever waits for the end of the connections finds what they held given back.
+    pub(crate) held: H,
+    open: Open,
+}
+
+impl<H: Send + 'static> Entered<H> {
+    /// Serves it, in a task of its own.
+    pub(crate) fn begin<F>(self, serve: impl FnOnce(Self) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (index, shared) = (self.open.index, Arc::clone(&self.open.shared));
+        shared.run(index, serve(self));
+    }
+}
+
+impl<H: Send + 'static> Stay for Entered<H> {
+    fn run<F>(self, serve: impl FnOnce(Self) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.begin(serve);
+    }
+
+    fn rest(&self, asleep: Arc<dyn Asleep>, deadline: Instant) {
+        self.open.shared.rest(self.open.index, asleep, deadline);
     }
 }
 
@@ -142,16 +291,14 @@ impl Drop for Open {
 }
 
 pin_project! {
-    /// What a task does. In this order: whoever waits for the end of the connections finds their places given back.
-    struct Served<F, H> {
+    /// What a task does.
+    struct Served<F> {
         #[pin]
         served: F,
-        held: H,
-        open: Open,
     }
 }
 
-impl<F: Future<Output = ()>, H> Future for Served<F, H> {
+impl<F: Future<Output = ()>> Future for Served<F> {
     type Output = ();
 
     /// A connection whose task has panicked is closed; the others are not concerned.
@@ -170,6 +317,12 @@ fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a message")
 }
+
+/// Connections that are woken before the others get a turn.
+const WOKEN_AT_ONCE: usize = 64;
+
+/// Between two looks, however short the timeout is.
+const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {
@@ -191,12 +344,16 @@ mod tests {
         Counted(Arc::clone(held))
     }
 
+    async fn holding<H>(_place: Entered<H>, served: impl Future<Output = ()>) {
+        served.await;
+    }
+
     #[tokio::test]
     async fn a_connection_that_ends_gives_its_place_to_the_next() {
-        let (open, held) = (OpenConnections::default(), Arc::default());
+        let (open, held) = (OpenConnections::new(Duration::from_secs(120)), Arc::default());
         for _ in 0..3 {
-            open.begin(pending(), counted(&held));
-            open.begin(std::future::ready(()), counted(&held));
+            open.enter(counted(&held)).begin(|place| holding(place, pending()));
+            open.enter(counted(&held)).begin(|place| holding(place, std::future::ready(())));
             tokio::task::yield_now().await;
         }
         assert_eq!((open.len(), held.load(Ordering::Relaxed)), (3, 3));
@@ -207,17 +364,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_that_panics_ends_alone() {
-        let (open, held) = (OpenConnections::default(), Arc::default());
-        open.begin(async { panic!("a fault, for a test") }, counted(&held));
-        open.begin(tokio::task::yield_now(), counted(&held));
+        let (open, held) = (OpenConnections::new(Duration::from_secs(120)), Arc::default());
+        open.enter(counted(&held)).begin(|place| holding(place, async { panic!("a fault, for a test") }));
+        open.enter(counted(&held)).begin(|place| holding(place, tokio::task::yield_now()));
         open.all_ended().await;
         assert_eq!((open.len(), held.load(Ordering::Relaxed)), (0, 0));
     }
 
     #[tokio::test]
     async fn connections_end_with_their_thread() {
-        let (open, held) = (OpenConnections::default(), Arc::default());
-        open.begin(pending(), counted(&held));
+        let (open, held) = (OpenConnections::new(Duration::from_secs(120)), Arc::default());
+        open.enter(counted(&held)).begin(|place| holding(place, pending()));
         drop(open);
         tokio::task::yield_now().await;
         assert_eq!(held.load(Ordering::Relaxed), 0);

@@ -93,7 +93,7 @@ async fn work(
     mut stop: StopOrder,
 ) -> Stopped {
     let carriers = Carriers { driver, leases: LeasePool::new(LEASE, KEPT_LEASES) };
-    let open = OpenConnections::default();
+    let open = OpenConnections::new(serving.timeouts.idle);
     let mut listening = true;
     loop {
         tokio::select! {
@@ -114,6 +114,7 @@ async fn work(
     while let Ok(accepted) = connections.try_recv() {
         begin(&open, &carriers, serving, accepted);
     }
+    open.wake_idle().await;
     let mut deadline = stop.borrow().unwrap_or_else(Instant::now);
     loop {
         tokio::select! {
@@ -151,17 +152,18 @@ fn begin(open: &OpenConnections, carriers: &Carriers<'_>, serving: &Arc<Serving>
     let begun = if proxies.is_some() {
         let (driver, leases) = (Arc::clone(carriers.driver), Arc::clone(&carriers.leases));
         stream.into_tokio().map(|socket| {
-            let newcomer = Introduced { socket, tls, connection, admission };
-            open.begin(newcomer.serve(driver, leases, serving), ());
+            let introduced = |stay| Introduced { socket, tls, connection, stay };
+            open.enter(admission).begin(|stay| introduced(stay).serve(driver, leases, serving));
         })
     } else if let Some(tls) = tls {
         let leases = Arc::clone(&carriers.leases);
         stream.into_tokio().map(|socket| {
-            open.begin(serve_encrypted(socket, tls, connection, leases, serving), admission);
+            let encrypted = |stay| serve_encrypted(stay, socket, tls, connection, leases, serving);
+            open.enter(admission).begin(encrypted);
         })
     } else {
         Driven::new(carriers.driver, stream).map(|transport| {
-            open.begin(serve(transport, Arc::new(connection.build()), serving), admission);
+            serve(transport, Arc::new(connection.build()), serving, open.enter(admission));
         })
     };
     if let Err(error) = begun {

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use bivalve_core::{CompletionStatus, Driver, DriverExt, EntityChunk, OwnedHandle, Resource, Started};
+use bivalve_core::{
+    CompletionStatus, Driver, DriverExt, EntityChunk, Lease, Multishot, OwnedHandle, Resource, Started,
+};
 
 use super::receiving::Receiving;
 use super::{BoxStream, Piece, Transport};
@@ -28,19 +30,47 @@ impl Driven {
     /// Takes a connected stream, and begins to receive.
     pub(crate) fn new(driver: &Arc<dyn Driver>, stream: impl Into<Resource>) -> io::Result<Self> {
         let handle = driver.attach(stream)?;
-        Ok(Self {
-            receiving: Receiving::new(&handle),
-            sending: None,
-            shutting_down: None,
-            shut_down: false,
-            handle,
-        })
+        Ok(Self::idle(Receiving::new(&handle), handle))
     }
+
+    fn idle(receiving: Receiving, handle: OwnedHandle) -> Self {
+        Self { receiving, sending: None, shutting_down: None, shut_down: false, handle }
+    }
+}
+
+/// A stream on which nothing is under way, but that it receives.
+#[derive(Debug)]
+pub(crate) enum Folded {
+    // In this order: the receive ends before the handle is closed.
+    Receives(Multishot<Lease>, OwnedHandle),
+    /// It is just changing how it receives.
+    Else(Box<Driven>),
 }
 
 impl Transport for Driven {
     const EAGER: bool = true;
     const ENCRYPTED: bool = false;
+
+    type Folded = Folded;
+
+    fn fold(self) -> Folded {
+        match self {
+            Self { receiving, sending: None, shutting_down: None, shut_down: false, handle } => {
+                match receiving.fold() {
+                    Ok(receiving) => Folded::Receives(receiving, handle),
+                    Err(receiving) => Folded::Else(Box::new(Self::idle(receiving, handle))),
+                }
+            }
+            other => Folded::Else(Box::new(other)),
+        }
+    }
+
+    fn unfold(folded: Folded) -> Self {
+        match folded {
+            Folded::Receives(receiving, handle) => Self::idle(Receiving::unfold(receiving), handle),
+            Folded::Else(this) => *this,
+        }
+    }
 
     fn expect(&mut self, octets: u64) {
         self.receiving.expect(octets);

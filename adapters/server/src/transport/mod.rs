@@ -30,6 +30,15 @@ pub(crate) trait Transport: Send + Sync + 'static {
     /// Whether the client said before what it speaks: by ALPN (RFC 9113 section 3.2), and not by beginning to.
     const ENCRYPTED: bool;
 
+    /// What is left of it while a connection sleeps.
+    type Folded: Send + 'static;
+
+    /// Leaves out what only a request needs.
+    fn fold(self) -> Self::Folded;
+
+    /// As it was.
+    fn unfold(folded: Self::Folded) -> Self;
+
     /// So many octets of a body are still to come, as far as that is known: whether larger buffers are worth it.
     fn expect(&mut self, _octets: u64) {}
 

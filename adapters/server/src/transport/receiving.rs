@@ -42,8 +42,19 @@ struct Large {
 impl Receiving {
     /// Begins to receive.
     pub(super) fn new(handle: &OwnedHandle) -> Self {
-        let shared = Some(handle.driver().receive_many(handle));
-        Self { shared, large: None, expected: 0, flows: false, rests: false, ended: false }
+        Self::unfold(handle.driver().receive_many(handle))
+    }
+
+    /// What waits for octets, if that is all there is.
+    pub(super) fn fold(self) -> Result<Multishot<Lease>, Self> {
+        match self {
+            Self { shared: Some(shared), large: None, ended: false, .. } => Ok(shared),
+            other => Err(other),
+        }
+    }
+
+    pub(super) fn unfold(shared: Multishot<Lease>) -> Self {
+        Self { shared: Some(shared), large: None, expected: 0, flows: false, rests: false, ended: false }
     }
 
     /// So many octets of a body are still to come.

@@ -58,6 +58,16 @@ impl<S: Abort> Transport for Streamed<S> {
     const EAGER: bool = false;
     const ENCRYPTED: bool = true;
 
+    type Folded = Self;
+
+    fn fold(self) -> Self {
+        self
+    }
+
+    fn unfold(folded: Self) -> Self {
+        folded
+    }
+
     fn poll_receive(&mut self, task: &mut Task<'_>) -> Poll<Option<io::Result<Piece>>> {
         if self.ended {
             return Poll::Ready(None);
