@@ -67,10 +67,20 @@ impl ServerHost {
         Self { carrier: Some(carrier), ..Self::default() }
     }
 
-    /// Puts a pooled context on a connection, or takes it off.
-    pub(super) fn set(cx: &mut Context, carrier: Option<Arc<dyn Carrier>>) -> bool {
-        let host: Option<&mut Self> = (cx.host_mut() as &mut dyn Any).downcast_mut();
-        host.map(|host| *host = Self { carrier, ..Self::default() }).is_some()
+    /// Puts a pooled context on a connection.
+    pub(super) fn set(cx: &mut Context, carrier: Arc<dyn Carrier>) {
+        if let Some(host) = Self::of(cx) {
+            *host = Self::new(carrier);
+        }
+    }
+
+    /// Takes a context off its connection.
+    pub(super) fn unset(cx: &mut Context) -> Option<Arc<dyn Carrier>> {
+        std::mem::take(Self::of(cx)?).carrier
+    }
+
+    fn of(cx: &mut Context) -> Option<&mut Self> {
+        (cx.host_mut() as &mut dyn Any).downcast_mut()
     }
 }
 

@@ -4,10 +4,11 @@ use std::fmt;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context as Task, Waker};
 use std::time::Instant;
 
+use atomic_refcell::AtomicRefCell;
 use bivalve_core::{Connection, Context, Pipeline};
 use bivalve_tower::PipelineService;
 use http::Request;
@@ -28,7 +29,7 @@ pub(crate) struct Serving {
     pub(crate) timeouts: Timeouts,
     /// RFC 8441.
     pub(crate) http2_websocket: bool,
-    pool: Mutex<Pool>,
+    pool: AtomicRefCell<Pool>,
     stopped: AtomicBool,
     stopped_at: OnceLock<Instant>,
     stop: Notify,
@@ -79,7 +80,7 @@ impl Serving {
             limits,
             timeouts,
             http2_websocket: false,
-            pool: Mutex::default(),
+            pool: AtomicRefCell::default(),
             stopped: AtomicBool::new(false),
             stopped_at: OnceLock::new(),
             stop: Notify::new(),
@@ -179,25 +180,24 @@ impl Serving {
         self.has_stopped()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Pool> {
-        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// A context for a request that begins.
     pub(super) fn context(
         &self,
         request: Taken,
         connection: &Arc<Connection>,
-        carrier: &Arc<dyn Carrier>,
+        carrier: Arc<dyn Carrier>,
     ) -> Box<Context> {
-        if let Some(mut cx) = self.pooled(carrier) {
+        // One thread has the pool. Should another one ask, it gets a new context, and does not wait.
+        let pooled = self.pool.try_borrow_mut().ok().and_then(|mut pool| pool.pop());
+        if let Some(mut cx) = pooled {
+            ServerHost::set(&mut cx, carrier);
             match request {
                 Taken::Unread(head) => cx.start_unread(head, Some(Arc::clone(connection))),
                 Taken::Read(parts) => cx.start(*parts, Some(Arc::clone(connection))),
             }
             return cx;
         }
-        let host = ServerHost::new(Arc::clone(carrier));
+        let host = ServerHost::new(carrier);
         match request {
             Taken::Unread(head) => {
                 let (nothing, ()) = Request::new(()).into_parts();
@@ -211,17 +211,12 @@ impl Serving {
         }
     }
 
-    fn pooled(&self, carrier: &Arc<dyn Carrier>) -> Option<Box<Context>> {
-        let mut cx = self.lock().pop()?;
-        ServerHost::set(&mut cx, Some(Arc::clone(carrier))).then_some(cx)
-    }
-
-    /// A context whose request is over.
+    /// A context whose request is over, and which no connection has any more.
     pub(super) fn recycle(&self, mut cx: Box<Context>) {
         cx.release();
-        ServerHost::set(&mut cx, None);
-        let mut pool = self.lock();
-        if pool.len() < POOL {
+        if let Ok(mut pool) = self.pool.try_borrow_mut()
+            && pool.len() < POOL
+        {
             pool.push(cx);
         }
     }

@@ -9,7 +9,7 @@ use std::time::Instant;
 use bivalve_core::{Connection, Context, Run};
 use http::StatusCode;
 
-use super::host::{Carrier, Shared, lock};
+use super::host::{Carrier, ServerHost, Shared, lock};
 use super::life::{Next, Protocol};
 use super::pool::{Serving, Stopping, Warm};
 use super::watchdog::{Watchdog, first_of};
@@ -32,6 +32,8 @@ pub(super) struct Busy<'a, 's, 'n, T: Transport> {
     next: Option<Head>,
     /// Of the last request, for the next one, if that is here already.
     last: Option<Box<Context>>,
+    /// For the host of the next request, unless `last` has it.
+    carrier: Option<Arc<dyn Carrier>>,
     heads: Box<Heads>,
     /// Taken when a request is waited for the first time.
     warm: Option<Warm<'a>>,
@@ -66,6 +68,7 @@ impl<'a, 's, 'n, T: Transport> Busy<'a, 's, 'n, T> {
             head: None,
             next: None,
             last: None,
+            carrier: None,
             heads: Box::default(),
             warm: None,
             cut: true,
@@ -82,7 +85,6 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
     }
 
     async fn until_none_comes(&mut self) -> Next {
-        let carrier: Arc<dyn Carrier> = Arc::clone(self.wire) as Arc<dyn Carrier>;
         let mut in_a_row = 0_u32;
         loop {
             let head = self.next.take().unwrap_or_else(|| lock(self.wire).next_head(&mut self.heads));
@@ -111,7 +113,7 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
                     }
                 },
             }
-            match self.request(&carrier).await {
+            match self.request().await {
                 After::Next => {}
                 After::Drain if self.drained().await => {}
                 After::Close | After::Drain => return self.close(true).await,
@@ -144,9 +146,9 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
     }
 
     /// Runs one request through the pipeline.
-    async fn request(&mut self, carrier: &Arc<dyn Carrier>) -> After {
+    async fn request(&mut self) -> After {
         let refused = self.heads.refused();
-        let Some(cx) = self.context(carrier) else { return After::Abort };
+        let Some(cx) = self.context() else { return After::Abort };
         let mut run = match refused {
             None => Run::new(cx),
             Some(reject) => Run::refused(cx, &reject.into()),
@@ -189,9 +191,12 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
     }
 
     /// One in which the request begins.
-    fn context(&mut self, carrier: &Arc<dyn Carrier>) -> Option<Box<Context>> {
+    fn context(&mut self) -> Option<Box<Context>> {
         let Some(mut cx) = self.last.take() else {
-            return Some(self.serving.context(self.heads.take()?, self.connection, carrier));
+            let request = self.heads.take()?;
+            // It comes back with the context: an `Arc` is counted by all threads.
+            let carrier = self.carrier.take().unwrap_or_else(|| Arc::clone(self.wire) as Arc<dyn Carrier>);
+            return Some(self.serving.context(request, self.connection, carrier));
         };
         if !(self.heads.was_taken() && cx.start_next_again()) {
             match self.heads.take()? {
@@ -204,7 +209,8 @@ impl<T: Transport> Busy<'_, '_, '_, T> {
 
     /// Others need the memory of the last request, while none is here.
     fn let_go(&mut self) {
-        if let Some(cx) = self.last.take() {
+        if let Some(mut cx) = self.last.take() {
+            self.carrier = ServerHost::unset(&mut cx);
             self.serving.recycle(cx);
         }
     }

@@ -4,6 +4,7 @@
 //! [host](super::host) of the request, while it reads or sends. Both run in that one task and neither keeps it across a
 //! call of the other, so a cell that only checks this is enough: it costs half of what a lock does.
 
+mod heads;
 mod leaving;
 mod reading;
 
@@ -13,10 +14,10 @@ use std::task::{Context as Task, Poll, ready};
 use std::time::Instant;
 
 use bivalve_core::{Completion, CompletionStatus, EntityChunk, Outgoing, ResponseHead};
-use bytes::Bytes;
 use http::header::{self, HeaderMap};
 use http::{HeaderValue, StatusCode};
 
+pub(super) use self::heads::{Head, Other};
 use super::body::Body;
 use super::exchange::Exchange;
 use super::idle::Came;
@@ -29,7 +30,7 @@ use crate::http1::length::BodyLength;
 use crate::http1::output::Output;
 use crate::http1::reject::Reject;
 use crate::http1::response::{Asked, Encoder};
-use crate::http1::scan::{Scan, Scanner};
+use crate::http1::scan::Scanner;
 use crate::limits::READ_AHEAD;
 use crate::transport::Transport;
 
@@ -54,27 +55,6 @@ pub(super) struct Wire<T> {
     exchange: Exchange,
     /// No request has come yet.
     fresh: bool,
-}
-
-/// What has come of a head.
-#[derive(Debug)]
-pub(super) enum Head {
-    /// All of one: its request is the one that is served now.
-    Request,
-    /// More of it is needed.
-    Partial,
-    /// Seldom, so that the others fit into a register or two.
-    Other(Box<Other>),
-}
-
-/// What begins no request here.
-#[derive(Debug)]
-pub(super) enum Other {
-    /// It asks for another protocol; here it is.
-    Upgrade(Bytes),
-    /// HTTP/2 from the first octet on; here are those that have been read.
-    Http2(Bytes),
-    Refused(Reject),
 }
 
 /// What becomes of the connection behind a response.
@@ -111,46 +91,6 @@ impl<T: Transport> Wire<T> {
     }
 
     // Between requests.
-
-    /// The next request, if all of its head is here; it is then under way.
-    /// One that asks for another protocol stays where it is: whoever speaks HTTP/1.1 up to the change reads it again.
-    #[inline]
-    pub(super) fn next_head(&mut self, heads: &mut Heads) -> Head {
-        if self.scanner.is_fresh()
-            && let Some((head, len)) = heads.again(self.input.octets(), &self.serving.limits)
-        {
-            self.input.skip(len);
-            self.begin(head);
-            return Head::Request;
-        }
-        match self.read_head(heads) {
-            Ok(head) => head,
-            Err(reject) => Head::Other(Box::new(Other::Refused(reject))),
-        }
-    }
-
-    fn read_head(&mut self, heads: &mut Heads) -> Result<Head, Reject> {
-        let limits = &self.serving.limits;
-        let Scan::Complete { start, end } = self.scanner.scan(self.input.octets(), limits)? else {
-            self.input.gather();
-            return Ok(Head::Partial);
-        };
-        self.scanner = Scanner::default();
-        self.input.skip(start);
-        let octets = self.input.copy(end - start);
-        if !T::ENCRYPTED && std::mem::take(&mut self.fresh) && start == 0 && octets[..] == *PREFACE {
-            return Ok(Head::Other(Box::new(Other::Http2(octets))));
-        }
-        let head = heads.read(octets, limits)?;
-        if head.upgrade && head.length == BodyLength::Exact(0) {
-            return Ok(match heads.take_octets() {
-                Some(octets) => Head::Other(Box::new(Other::Upgrade(octets))),
-                None => Head::Partial,
-            });
-        }
-        self.begin(head);
-        Ok(Head::Request)
-    }
 
     fn begin(&mut self, head: &head::Head) {
         self.exchange = Exchange {
@@ -480,6 +420,3 @@ const FILE_PIECE: u64 = 128 * 1024;
 
 /// Pieces that are thrown away before others get a turn.
 const DISCARDED: u32 = 16;
-
-/// What HTTP/2 begins with, and nothing before it, up to its first empty line: RFC 9113 section 3.4.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
