@@ -108,6 +108,12 @@ macro_rules! suite {
             of_nobody,
             of_another_driver,
         );
+        $crate::group!($backend, large_receives:
+            each_stream_gets_its_own,
+            cancelled_first_they_take_nothing,
+            cancelled_behind_the_data_they_lose_nothing,
+            they_end_with_their_stream,
+        );
         $crate::group!($backend, leases:
             a_lease_holds_what_came,
             a_lease_is_dropped_on_another_thread,

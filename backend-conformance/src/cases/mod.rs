@@ -16,6 +16,7 @@ pub mod eager;
 pub mod exhaustion;
 pub mod files;
 pub mod handles;
+pub mod large_receives;
 pub mod leases;
 #[cfg(unix)]
 pub mod local;
