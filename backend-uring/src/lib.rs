@@ -59,6 +59,8 @@ mod config;
 mod driver;
 mod handles;
 mod in_flight;
+#[cfg_attr(bivalve_loom, allow(dead_code, reason = "only its own model takes it"))]
+mod lock;
 #[cfg(all(test, bivalve_loom))]
 mod models;
 mod page_cache;

@@ -5,7 +5,7 @@ use std::task::{self, Waker};
 
 use crate::buffers::Returns;
 use crate::state::{Effects, State};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Guard, Lock};
 
 /// The state behind its lock.
 ///
@@ -16,18 +16,18 @@ use crate::sync::{Mutex, MutexGuard};
 ///    found `scheduled` cleared and wakes the task again; none is forgotten.
 /// 3. What belongs to callers is dropped, and their tasks woken, by [`Effects`] after the unlock.
 pub(crate) struct Shared {
-    state: Mutex<State>,
+    state: Lock<State>,
     /// Where leases of shared buffers come home.
     pub(crate) returns: Arc<Returns>,
 }
 
 impl Shared {
     pub(crate) fn new(state: State, returns: Arc<Returns>) -> Self {
-        Self { state: Mutex::new(state), returns }
+        Self { state: Lock::new(state), returns }
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    pub(crate) fn lock(&self) -> Guard<'_, State> {
+        self.state.lock()
     }
 
     /// Does something to the state, then wakes the turn if there is work for it, and whoever else is due.

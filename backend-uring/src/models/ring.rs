@@ -15,7 +15,7 @@ use std::time::Duration;
 use io_uring::types::BufRingEntry;
 use io_uring::{IoUring, opcode, squeue};
 
-use crate::sync::{Mutex, MutexGuard};
+use loom::sync::{Mutex, MutexGuard};
 
 pub(crate) struct Ring {
     queue: VecDeque<squeue::Entry>,

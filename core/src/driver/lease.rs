@@ -21,10 +21,11 @@ pub struct Lease {
 
 /// Where leased buffers live: a driver's ring or pool.
 pub trait LeaseHome: fmt::Debug + Send + Sync + 'static {
-    /// A buffer comes back, with the id it went out with; `None` when its holder keeps it for good.
+    /// A buffer comes back, with the id it went out with; `None` when its holder keeps it for good. So does the reference
+    /// that the lease had, which a home may keep for the next one.
     ///
     /// Called from any thread, from destructors: it must not block for long, and never panic.
-    fn give_back(&self, id: u32, buffer: Option<BytesMut>);
+    fn give_back(self: Arc<Self>, id: u32, buffer: Option<BytesMut>);
 }
 
 impl Lease {
@@ -150,7 +151,7 @@ impl Pool {
 }
 
 impl LeaseHome for LeasePool {
-    fn give_back(&self, _id: u32, buffer: Option<BytesMut>) {
+    fn give_back(self: Arc<Self>, _id: u32, buffer: Option<BytesMut>) {
         let mut pool = self.lock();
         pool.out = pool.out.saturating_sub(1);
         let surplus = buffer.and_then(|buffer| pool.keep(buffer, self.keep));
