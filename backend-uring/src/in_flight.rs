@@ -71,7 +71,7 @@ pub(crate) enum Pause {
     Failed,
 }
 
-/// How far a send or write has come.
+/// How far a send or write has come, or a receive into a large buffer.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Progress {
     /// The chunk that is next.
@@ -83,14 +83,16 @@ pub(crate) struct Progress {
     pub(crate) stage: Stage,
 }
 
-/// What the kernel is doing for a send.
+/// What the kernel is doing for a send, or for a receive into a large buffer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// It sends memory of the chunks.
+    /// It sends memory of the chunks, or receives.
     #[default]
     Bytes,
-    /// It tells when the socket takes more, for `sendfile`.
+    /// It tells when the socket takes more, for `sendfile`, or when something has come.
     Room,
+    /// Something has come: this receive is next, or waits until others have had their turn.
+    Ready,
     /// It reads a piece of a file into the scratch buffer.
     Reading,
     /// It sends that piece; so much of it has gone.

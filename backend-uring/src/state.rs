@@ -34,6 +34,8 @@ pub(crate) struct State {
     handles: Slots<Entry>,
     /// To be started, or continued, by the next turn.
     queue: VecDeque<OperationKey>,
+    /// Receives into large buffers for which something has come: one is started in each pass of a turn.
+    ready: VecDeque<OperationKey>,
     /// With the kernel, and to be cancelled there by the next turn.
     cancels: VecDeque<OperationKey>,
     spare: Spare,
@@ -65,6 +67,7 @@ impl State {
             operations: OperationTable::default(),
             handles: Slots::default(),
             queue: VecDeque::new(),
+            ready: VecDeque::new(),
             cancels: VecDeque::new(),
             cancelling: Slots::default(),
             running: 0,
@@ -273,7 +276,7 @@ impl State {
 
     /// Whether the turn has something to do.
     pub(crate) fn has_work(&self) -> bool {
-        !self.queue.is_empty() || !self.cancels.is_empty() || self.direct.has_work()
+        !(self.queue.is_empty() && self.ready.is_empty() && self.cancels.is_empty()) || self.direct.has_work()
     }
 
     /// Whom to wake for the work there is, unless that was done already.
@@ -374,16 +377,21 @@ impl State {
     ) {
         let Some(handle) = handle else { return };
         let Some(entry) = self.entry_mut(handle) else { return };
-        match direction {
-            None => entry.independent -= 1,
-            Some(direction) => {
-                if let Some(next) = entry.leave(direction, key) {
-                    self.set_place(next, Place::Queued);
-                    self.queue.push_back(next);
-                }
+        let next = match direction {
+            None => {
+                entry.independent -= 1;
+                None
             }
+            Some(direction) => entry.leave(direction, key),
+        };
+        let closing = entry.closing;
+        if let Some(next) = next {
+            self.set_place(next, Place::Queued);
+            self.queue.push_back(next);
         }
-        self.forget_if_idle(handle, fx);
+        if closing {
+            self.forget_if_idle(handle, fx);
+        }
     }
 
     fn forget_if_idle(&mut self, handle: Handle, fx: &mut Effects) {

@@ -192,8 +192,17 @@ impl Turn {
 
 /// Submits as much as there is room for under one lock. What has to be done without it is returned.
 fn fill(state: &mut State, ring: &mut Ring, fx: &mut Effects) -> Option<Start> {
+    let mut is_last = false;
     loop {
-        match state.next(fx)? {
+        let next = match state.next(fx) {
+            None if is_last => None,
+            None => {
+                is_last = true;
+                state.next_ready(fx)
+            }
+            next => next,
+        };
+        match next? {
             Start::Nothing => {}
             Start::Submit(entry) => {
                 // SAFETY: as in `Turn::submit`.

@@ -8,10 +8,10 @@ use bivalve_core::{
     Completion, CompletionStatus, Finished, FinishedBuffer, Handle, Operation, OperationKey, Resource,
 };
 use bytes::BytesMut;
-use io_uring::{cqueue, opcode, types};
+use io_uring::{cqueue, types};
 
 use super::direct::table_place;
-use super::start::{Start, cancellation, key, user_data};
+use super::start::{Start, cancellation, key, poll, user_data};
 use super::{AHEAD, AHEAD_ACCEPTED, Effects, State};
 use crate::buffers::Buffers;
 use crate::handles;
@@ -43,7 +43,8 @@ impl State {
             in_flight.place = Place::Queued;
         }
         // It was interrupted before it did anything.
-        let interrupted = arrived.result == -libc::EINTR && !in_flight.cancelled;
+        let cancelled = in_flight.cancelled;
+        let interrupted = arrived.result == -libc::EINTR && !cancelled;
         let once = match &mut in_flight.work {
             Work::AcceptMany(listener) => {
                 let listener = *listener;
@@ -58,17 +59,22 @@ impl State {
             Err(_) => return self.failed(key, -arrived.result, fx),
         };
         match &mut once.operation {
+            Operation::Receive { .. } if once.progress.stage == Stage::Room => {
+                once.progress.stage = Stage::Ready;
+                if cancelled {
+                    return self.finish(key, Completion::failure(CompletionStatus::CANCELLED), None, fx);
+                }
+                self.ready.push_back(key);
+            }
             Operation::ReadAt { buffer, .. } | Operation::Receive { buffer, .. } => {
                 // SAFETY: the kernel has written so many bytes behind the buffer's length and is done with it; it was told no
                 // more than the spare capacity.
                 unsafe { buffer.set_len(buffer.len() + moved) };
                 self.finish(key, Completion::success(moved), None, fx);
             }
-            Operation::WriteAt { .. } => {
-                once.progress.done += moved;
-                self.go_on(key, moved == 0, fx);
+            Operation::Send { .. } | Operation::SendFile { .. } | Operation::WriteAt { .. } => {
+                self.moved(key, moved, fx);
             }
-            Operation::Send { .. } | Operation::SendFile { .. } => self.sent(key, moved, fx),
             Operation::Accept { handle } => {
                 let handle = *handle;
                 let accepted = self.adopt(handle, arrived.result, fx);
@@ -108,7 +114,7 @@ impl State {
             if let Sent::Bytes(bytes) = sent {
                 send::advance(once, bytes);
             }
-            self.go_on(key, false, fx);
+            self.go_on(key, fx);
             return Start::Nothing;
         }
         match sent {
@@ -118,7 +124,7 @@ impl State {
             }
             Sent::Bytes(bytes) => {
                 send::advance(once, bytes);
-                self.go_on(key, false, fx);
+                self.go_on(key, fx);
             }
             Sent::NotCached => {
                 once.progress.stage = Stage::Reading;
@@ -128,8 +134,7 @@ impl State {
                 once.progress.stage = Stage::Room;
                 in_flight.place = Place::Kernel;
                 let fd = handle.and_then(|handle| self.entry(handle)).map_or(types::Fd(-1), |entry| entry.fd);
-                let events = u32::from(libc::POLLOUT.cast_unsigned());
-                return Start::Submit(opcode::PollAdd::new(fd, events).build().user_data(user_data(key)));
+                return Start::Submit(poll(fd, libc::POLLOUT).user_data(user_data(key)));
             }
             Sent::Failed(errno) => self.failed(key, errno, fx),
         }
@@ -158,61 +163,31 @@ impl State {
         self.finish(key, completion, None, fx);
     }
 
-    /// A send has moved bytes, read a piece of a file, or may go on.
-    fn sent(&mut self, key: OperationKey, moved: usize, fx: &mut Effects) {
-        let Some(once) = self.once(key) else { return };
-        let nothing = match once.progress.stage {
-            Stage::Room => {
-                once.progress.stage = Stage::Bytes;
-                false
-            }
-            Stage::Bytes => {
-                send::advance(once, moved);
-                moved == 0
-            }
-            Stage::Reading if moved == 0 => {
-                let completion = once.stopped(CompletionStatus::END_OF_FILE);
-                return self.finish(key, completion, None, fx);
-            }
-            Stage::Reading => {
-                let piece = &mut once.scratch.get_or_insert_default().piece;
-                // SAFETY: the kernel has written so many bytes from the start of the empty piece and is done with it; it was told
-                // no more than its capacity.
-                unsafe { piece.set_len(moved) };
-                once.progress.stage = Stage::Piece { sent: 0 };
-                false
-            }
-            Stage::Piece { sent } => {
-                once.progress.stage = Stage::Piece { sent: sent + moved };
-                // The stage knows how much of the piece is left; the range is counted here.
-                send::advance(once, moved);
-                moved == 0
-            }
-        };
-        self.go_on(key, nothing, fx);
-    }
-
-    /// More is to be done, unless somebody has cancelled. A call that moved nothing would be repeated for ever.
-    fn go_on(&mut self, key: OperationKey, moved_nothing: bool, fx: &mut Effects) {
+    /// A write, or a send, has moved bytes, read a piece of a file, or may go on.
+    fn moved(&mut self, key: OperationKey, moved: usize, fx: &mut Effects) {
         let Some(in_flight) = self.operations.get_mut(key) else { return };
         let cancelled = in_flight.cancelled;
         let Some(once) = in_flight.once() else { return };
-        // At once, and not when its turn comes again: most sends are whole with their first completion.
-        let end = if is_whole(once) {
-            Some(CompletionStatus::SUCCESS)
-        } else if moved_nothing {
-            Some(CompletionStatus::UNSPECIFIED)
-        } else if cancelled {
-            Some(CompletionStatus::CANCELLED)
-        } else {
-            None
-        };
-        match end {
-            None => self.queue.push_back(key),
-            Some(status) => {
+        let nothing = match count(once, moved) {
+            Ok(nothing) => nothing,
+            Err(status) => {
                 let completion = once.stopped(status);
-                self.finish(key, completion, None, fx);
+                return self.finish(key, completion, None, fx);
             }
+        };
+        match end(once, nothing, cancelled) {
+            None => self.queue.push_back(key),
+            Some(completion) => self.finish(key, completion, None, fx),
+        }
+    }
+
+    /// More is to be done, unless somebody has cancelled.
+    fn go_on(&mut self, key: OperationKey, fx: &mut Effects) {
+        let Some(in_flight) = self.operations.get_mut(key) else { return };
+        let cancelled = in_flight.cancelled;
+        match in_flight.once().and_then(|once| end(once, false, cancelled)) {
+            None => self.queue.push_back(key),
+            Some(completion) => self.finish(key, completion, None, fx),
         }
     }
 
@@ -362,6 +337,51 @@ impl State {
 
 /// How often a cancellation is repeated.
 const MISSES: u16 = 1_000;
+
+/// Takes note of what a write has moved, a send has moved, or has read of a file. Whether that was nothing; or why it ends.
+fn count(once: &mut Once, moved: usize) -> Result<bool, CompletionStatus> {
+    if matches!(once.operation, Operation::WriteAt { .. }) {
+        once.progress.done += moved;
+        return Ok(moved == 0);
+    }
+    match once.progress.stage {
+        Stage::Room | Stage::Ready => once.progress.stage = Stage::Bytes,
+        Stage::Bytes => {
+            send::advance(once, moved);
+            return Ok(moved == 0);
+        }
+        Stage::Reading if moved == 0 => return Err(CompletionStatus::END_OF_FILE),
+        Stage::Reading => {
+            let piece = &mut once.scratch.get_or_insert_default().piece;
+            // SAFETY: the kernel has written so many bytes from the start of the empty piece and is done with it; it was told
+            // no more than its capacity.
+            unsafe { piece.set_len(moved) };
+            once.progress.stage = Stage::Piece { sent: 0 };
+        }
+        Stage::Piece { sent } => {
+            once.progress.stage = Stage::Piece { sent: sent + moved };
+            // The stage knows how much of the piece is left; the range is counted here.
+            send::advance(once, moved);
+            return Ok(moved == 0);
+        }
+    }
+    Ok(false)
+}
+
+/// How a send or write ends, if it does. A call that moved nothing would be repeated for ever.
+fn end(once: &Once, moved_nothing: bool, cancelled: bool) -> Option<Completion> {
+    // At once, and not when its turn comes again: most sends are whole with their first completion.
+    let status = if is_whole(once) {
+        CompletionStatus::SUCCESS
+    } else if moved_nothing {
+        CompletionStatus::UNSPECIFIED
+    } else if cancelled {
+        CompletionStatus::CANCELLED
+    } else {
+        return None;
+    };
+    Some(once.stopped(status))
+}
 
 /// Whether a send or write has nothing left to do.
 fn is_whole(once: &Once) -> bool {

@@ -26,6 +26,9 @@ pub(crate) enum Start {
     SendFile { key: OperationKey, socket: Arc<Resource>, file: Arc<File>, offset: u64, len: usize },
 }
 
+/// Receives into buffers of this size or more are made one after the other, not all at once as soon as something has come.
+const LARGE: u32 = 64 * 1024;
+
 /// In the lower half of a completion's user data: a cancellation, whose place in the list is in the upper half.
 const CANCEL: u32 = u32::MAX;
 
@@ -58,6 +61,13 @@ impl State {
             return Some(Start::Submit(entry));
         }
         let key = self.queue.pop_front()?;
+        Some(self.start(key, fx))
+    }
+
+    /// A receive into a large buffer, behind everything else of a pass: what it brings is sent on while the processor's cache
+    /// has it, and not when the buffers of all have been filled.
+    pub(crate) fn next_ready(&mut self, fx: &mut Effects) -> Option<Start> {
+        let key = self.ready.pop_front()?;
         Some(self.start(key, fx))
     }
 
@@ -129,7 +139,12 @@ fn once(once: &mut Once, fd: Fd, is_pipe: bool, is_broken: bool, spare: &mut Spa
         }
         Operation::Receive { buffer, .. } => {
             let (place, len) = room(buffer);
-            receive(fd, is_pipe, place, len)
+            if len >= LARGE && !is_pipe && once.progress.stage != Stage::Ready {
+                once.progress.stage = Stage::Room;
+                poll(fd, libc::POLLIN)
+            } else {
+                receive(fd, is_pipe, place, len)
+            }
         }
         Operation::Shutdown { .. } => opcode::Shutdown::new(fd, libc::SHUT_WR).build(),
         Operation::Timer { after } => {
@@ -187,6 +202,11 @@ fn receive(fd: Fd, is_pipe: bool, place: *mut u8, len: u32) -> squeue::Entry {
     } else {
         opcode::Recv::new(fd, place, len).build()
     }
+}
+
+/// Tells when a socket has something, or takes something.
+pub(super) fn poll(fd: Fd, events: libc::c_short) -> squeue::Entry {
+    opcode::PollAdd::new(fd, u32::from(events.cast_unsigned())).build()
 }
 
 /// Where the kernel may write, and how much.
