@@ -37,7 +37,8 @@ pub(super) fn available(backend: Backend) -> Result<String, Unavailable> {
 pub(crate) fn worker(backend: Backend) -> std::io::Result<crate::serve::Worker> {
     match backend {
         Backend::Uring => {
-            let runtime = bivalve_uring::Runtime::new(&Config::default()).map_err(std::io::Error::other)?;
+            let config = Config::default().direct_descriptors(true);
+            let runtime = bivalve_uring::Runtime::new(&config).map_err(std::io::Error::other)?;
             Ok(crate::serve::Worker::new(OnUring(runtime)))
         }
         _ => super::tokio_worker().map(crate::serve::Worker::new),
