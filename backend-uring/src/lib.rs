@@ -48,6 +48,9 @@
 //! | the submission and completion rings | the turn task | it ends: with the driver, or with the runtime |
 //! | provided buffers | the turn task while the kernel may fill them, then a [`Lease`](bivalve_core::Lease) | the last receive has ended |
 //!
+//! A receive that goes on and is cancelled ends with `CANCELLED`, also where a connection failed at that very moment: the next
+//! operation then finds the socket closed, and not why.
+//!
 //! When the runtime is dropped while operations are in flight, the task's destructor cancels them and waits for their
 //! completions. If the kernel does not give them back in time, or the destructor runs on another thread than the
 //! ring's, the memory is leaked, never freed under the kernel.
