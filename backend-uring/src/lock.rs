@@ -1,10 +1,10 @@
 //! A lock that is held for moments: one atomic exchange takes it, a plain store gives it back.
 //!
 //! The lock of the standard library needs a second exchange, to learn whether somebody sleeps; each is some five
-//! nanoseconds, and a request takes five locks here. Under these locks nobody makes a system call or runs a caller's code
-//! (rule 8 of [`driver`](bivalve_core::driver)), and nearly always only the ring's thread takes them. So whoever finds one
-//! taken looks again soon, then gives way, and sleeps for a moment if its holder has lost its core: that ends also where it
-//! has a higher priority than the holder.
+//! nanoseconds, and a request takes five locks here. Under these locks nobody waits or runs a caller's code (rule 8 of
+//! [`driver`](bivalve_core::driver)); the one system call there is that of a close, which looks at an option of its socket.
+//! And nearly always only the ring's thread takes them. So whoever finds one taken looks again soon, then gives way, and
+//! sleeps for a moment if its holder has lost its core: that ends also where it has a higher priority than the holder.
 
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;

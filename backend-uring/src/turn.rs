@@ -111,15 +111,19 @@ impl Turn {
 
     /// Moves what is queued into the submission queue. How many pieces of files went out by themselves.
     fn submit(&mut self) -> io::Result<usize> {
-        let mut files = 0;
-        while files < FILES {
-            let start = match self.waiting.take() {
-                Some(start) => start,
-                None => match fill(&mut self.shared.lock(), &mut self.ring, &mut self.fx) {
-                    Some(start) => start,
-                    None => return Ok(files),
-                },
+        let (mut files, mut is_last) = (0, false);
+        loop {
+            let next = match self.waiting.take() {
+                None if is_last => None,
+                None if files == FILES => {
+                    // It comes behind all files only where they are few: there may be so many in every turn.
+                    is_last = true;
+                    self.shared.lock().next_ready(&mut self.fx)
+                }
+                None => fill(&mut self.shared.lock(), &mut self.ring, &mut self.fx),
+                waiting => waiting,
             };
+            let Some(start) = next else { return Ok(files) };
             match start {
                 Start::Nothing => {}
                 Start::Submit(entry) => {
@@ -140,7 +144,6 @@ impl Turn {
                 }
             }
         }
-        Ok(files)
     }
 
     /// Looks at the completions that are there.

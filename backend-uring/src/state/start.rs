@@ -64,8 +64,8 @@ impl State {
         Some(self.start(key, fx))
     }
 
-    /// A receive into a large buffer, behind everything else of a pass: what it brings is sent on while the processor's cache
-    /// has it, and not when the buffers of all have been filled.
+    /// A receive into a large buffer, behind everything else of a pass, of files as many as it may have: what it brings is
+    /// sent on while the processor's cache has it, and not when the buffers of all have been filled.
     pub(crate) fn next_ready(&mut self, fx: &mut Effects) -> Option<Start> {
         let key = self.ready.pop_front()?;
         Some(self.start(key, fx))
