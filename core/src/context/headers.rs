@@ -78,7 +78,8 @@ impl Headers {
     }
 
     pub(super) fn set_unread(&mut self, unread: UnreadHeaders) {
-        self.map.take();
+        // The memory of the last ones is that of the next.
+        self.clear();
         self.unread = Some(unread);
     }
 
@@ -161,5 +162,17 @@ mod tests {
         headers.clear();
         headers.set_unread(UnreadHeaders::new(Bytes::from_static(b"c"), read));
         assert_eq!(headers.get_mut()[HOST], "c");
+    }
+
+    #[test]
+    fn headers_that_follow_others_take_their_memory() {
+        let mut headers = Headers::default();
+        headers.set_unread(UnreadHeaders::new(Bytes::from_static(b"a"), read));
+        let _ = headers.get();
+        headers.set_unread(UnreadHeaders::new(Bytes::from_static(b"b"), |fields, map| {
+            assert!(map.capacity() > 0, "it is the map of the last request");
+            read(fields, map);
+        }));
+        assert_eq!(headers.get()[HOST], "b");
     }
 }

@@ -206,8 +206,11 @@ impl Response {
     pub fn clear_entity(&mut self) {
         self.buffered = 0;
         if !self.chunks.is_empty() {
-            // Memory in there may be a module's, and so is its destructor.
-            let _ = contained(|| self.chunks.clear());
+            // Memory in there may be a module's, and so is its destructor. One at a time: a second one that panics while a panic
+            // unwinds ends the process.
+            for chunk in self.chunks.drain(..) {
+                let _ = contained(|| drop(chunk));
+            }
         }
     }
 

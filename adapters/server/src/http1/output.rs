@@ -131,9 +131,12 @@ impl Output {
 }
 
 /// Drops what may be a module's memory, with a destructor that panics: that is no reason to end a request that runs meanwhile.
+/// One at a time: a second one that panics while a panic unwinds ends the process.
 fn let_go(chunks: &mut Vec<EntityChunk>) {
-    if catch_unwind(AssertUnwindSafe(|| chunks.clear())).is_err() {
-        tracing::error!(target: "bivalve::server", "a destructor of memory that was to be sent panicked");
+    for chunk in chunks.drain(..) {
+        if catch_unwind(AssertUnwindSafe(|| drop(chunk))).is_err() {
+            tracing::error!(target: "bivalve::server", "a destructor of memory that was to be sent panicked");
+        }
     }
 }
 
