@@ -110,7 +110,12 @@ impl OpenConnections {
             }
         }
         running.iter().for_each(AbortHandle::abort);
-        idle.iter().for_each(|asleep| asleep.end());
+        for asleep in idle {
+            // Modules keep what they like with a connection: a destructor that panics is no reason to keep the others.
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| asleep.end())) {
+                faulty(&*panic);
+            }
+        }
     }
 }
 
@@ -306,16 +311,17 @@ impl<F: Future<Output = ()>> Future for Served<F> {
         // It is not polled again, but dropped.
         let polled = catch_unwind(AssertUnwindSafe(|| self.project().served.poll(task)));
         polled.unwrap_or_else(|panic| {
-            let message = message(&*panic);
-            tracing::error!(target: "bivalve::server", message, "a connection was closed by a fault of the server");
+            faulty(&*panic);
             Poll::Ready(())
         })
     }
 }
 
-fn message(panic: &(dyn Any + Send)) -> &str {
+fn faulty(panic: &(dyn Any + Send)) {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a message")
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    let message = text.unwrap_or("a panic without a message");
+    tracing::error!(target: "bivalve::server", message, "a connection was closed by a fault of the server");
 }
 
 /// Connections that are woken before the others get a turn.

@@ -32,6 +32,8 @@ struct Said {
     startles: bool,
     /// The server has closed.
     closed: bool,
+    /// And panics then.
+    faulty: bool,
 }
 
 impl Client {
@@ -74,7 +76,11 @@ struct Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        self.client.lock().closed = true;
+        let mut said = self.client.lock();
+        said.closed = true;
+        let faulty = said.faulty;
+        drop(said);
+        assert!(!faulty, "a fault, for a test");
     }
 }
 
@@ -317,6 +323,15 @@ async fn connections_that_sleep_end_with_their_thread() {
     let Thread { open, .. } = thread;
     drop(open);
     assert!(last.is_closed());
+}
+
+#[tokio::test]
+async fn one_whose_end_panics_does_not_keep_the_others_from_theirs() {
+    let thread = Thread::new(LONG);
+    let clients = [thread.connect(), thread.connect(), thread.connect()];
+    clients[0].lock().faulty = true;
+    thread.open.shut_down().await;
+    assert!(clients.iter().all(Client::is_closed) && thread.open.is_empty());
 }
 
 #[tokio::test]
