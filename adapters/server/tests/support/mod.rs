@@ -65,9 +65,9 @@ pub(crate) fn server(driver: &str, pipeline: &Arc<Pipeline>) -> Server {
     let server = match driver {
         #[cfg(target_os = "linux")]
         "uring" => Server::new(pipeline, || {
-            bivalve_uring::Runtime::new(&bivalve_uring::Config::default())
-                .map(OnUring)
-                .map_err(io::Error::other)
+            // As `bivalve::serve` makes it.
+            let config = bivalve_uring::Config::default().direct_descriptors(true);
+            bivalve_uring::Runtime::new(&config).map(OnUring).map_err(io::Error::other)
         }),
         #[cfg(windows)]
         "iocp" => Server::new(pipeline, || {
