@@ -43,6 +43,8 @@ struct Table {
     idle: usize,
     /// Somebody looks at the deadlines.
     is_watched: bool,
+    /// All have been told to end: a task that a thread of the driver is just making ends as well.
+    ends: bool,
 }
 
 enum Place {
@@ -102,13 +104,16 @@ impl OpenConnections {
 
     fn abort(&self) {
         let (mut running, mut idle) = (Vec::new(), Vec::new());
-        for place in &self.shared.lock().places {
+        let mut table = self.shared.lock();
+        table.ends = true;
+        for place in &table.places {
             match place {
                 Place::Running(task) => running.push(task.clone()),
                 Place::Idle { asleep, .. } => idle.push(Arc::clone(asleep)),
                 Place::Free { .. } | Place::Taken => {}
             }
         }
+        drop(table);
         running.iter().for_each(AbortHandle::abort);
         for asleep in idle {
             // Modules keep what they like with a connection: a destructor that panics is no reason to keep the others.
@@ -136,12 +141,14 @@ impl Shared {
         let before = self.lock().put(index, Place::Taken);
         let task = self.runtime.spawn(Served { served }).abort_handle();
         let mut table = self.lock();
+        let late = table.ends.then(|| task.clone());
         // It may have ended: then its place is free, or another's.
         if let Some(place @ Place::Taken) = table.places.get_mut(index as usize) {
             *place = Place::Running(task);
         }
         drop(table);
         drop(before);
+        late.iter().for_each(AbortHandle::abort);
     }
 
     /// The connection at this place has no task until it is woken.
@@ -375,6 +382,17 @@ mod tests {
         open.enter(counted(&held)).begin(|place| holding(place, tokio::task::yield_now()));
         open.all_ended().await;
         assert_eq!((open.len(), held.load(Ordering::Relaxed)), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_task_that_is_made_while_all_are_ended_ends_as_well() {
+        let (open, held) = (OpenConnections::new(Duration::from_secs(120)), Arc::default());
+        // As by a thread of the driver, which wakes one that slept.
+        let woken = open.enter(counted(&held));
+        open.abort();
+        woken.begin(|place| holding(place, pending()));
+        open.all_ended().await;
+        assert_eq!(held.load(Ordering::Relaxed), 0);
     }
 
     #[tokio::test]
