@@ -121,9 +121,14 @@ impl Serving {
 
     /// Runs a future to its end, or until everything is [cut](Self::cut).
     pub(super) async fn until_cut(&self, future: impl Future<Output = ()>) {
+        let being_cut = self.being_cut();
+        // It hears of what comes from now on only.
+        if self.was_cut() {
+            return;
+        }
         tokio::select! {
             biased;
-            () = self.being_cut() => {}
+            () = being_cut => {}
             () = future => {}
         }
     }
