@@ -56,13 +56,14 @@ impl<T> Lock<T> {
 
     #[cold]
     fn wait(&self) -> Guard<'_, T> {
-        for looks in 0_u32.. {
+        let mut looks = 0_u32;
+        loop {
             give_way(looks);
             if let Some(guard) = self.try_lock() {
                 return guard;
             }
+            looks = looks.saturating_add(1);
         }
-        self.wait()
     }
 }
 

@@ -23,6 +23,7 @@
 //! 6. **A full queue waits** and loses nothing: any number of operations may be outstanding.
 //! 7. **An error reports itself** and never ends the driver's loop.
 //! 8. **No lock is held** while a waker runs or a caller's buffer is dropped: both may call the driver again.
+//!    A destructor that panics then is contained; two in one send that nobody waits for end the process.
 //!
 //! # What each operation reports
 //!

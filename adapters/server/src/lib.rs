@@ -51,6 +51,8 @@
 //!
 //! What browsers send is taken: an empty line before a request, `[`, `]` and `|` in a path, and the like in a query.
 //!
+//! Responses that leave together have one `Date`, that of the first: at most 32 of requests that wait for nothing.
+//!
 //! # HTTP/2
 //!
 //! Spoken where ALPN chose it, and in cleartext by clients that begin with its preface (RFC 9113 section 3.3); `Upgrade: h2c` is

@@ -86,7 +86,8 @@ impl Run {
         &mut self.cx
     }
 
-    /// The context, for the next request. Whatever did not run will not.
+    /// The context, for the next request. Whatever did not run will not. What the client sent stays in it until that begins, or the
+    /// host [lets go](Context::release) of it.
     #[must_use]
     pub fn into_context(self) -> Box<Context> {
         let Self { mut cx, driven, .. } = self;
